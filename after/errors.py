@@ -39,3 +39,7 @@ class ExportError(AfterError, ValueError):
 
 class InstrumentError(AfterError, ValueError):
     """An exported instrument cannot be loaded, or is asked for something it does not offer."""
+
+
+class TrainingError(AfterError, RuntimeError):
+    """Training cannot go on, because the loss is no longer a number."""

@@ -1,0 +1,1 @@
+"""Training: run folders, exact resume, averages, schedules, and the two training loops."""
