@@ -1,0 +1,1 @@
+"""The neural audio codec: waveform to latent frames and back, causally."""

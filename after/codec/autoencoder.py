@@ -1,0 +1,118 @@
+"""The codec: a causal frame-rate encoder and decoder around normalised latents."""
+
+import torch
+from torch import Tensor, nn
+
+from after.codec.blocks import ConvNextBlock, LogMagnitude, SpectralHead
+from after.codec.bottleneck import LatentNorm
+from after.errors import AudioError
+from after.settings import CodecSettings
+from after.streaming.combine import Serial
+from after.streaming.contract import Framewise, Streaming
+from after.streaming.conv import CausalConv1d, CausalConvTranspose1d
+from after.streaming.spectral import Frames, OverlapAdd, asymmetric_window
+
+
+class Codec(nn.Module):
+    """Encode audio to latents and decode latents to audio, as whole sequences or in a stream.
+
+    Args:
+        encoder: [B, T, 1] to [B, L, D], without latency.
+        decoder: [B, L, D] to [B, T, 1].
+        sample_rate: Hz.
+        num_latents: D.
+
+    Attributes:
+        hop_length: samples per latent frame.
+        latency_samples: lag of a streamed encode + decode behind the input.
+    """
+
+    def __init__(self, encoder: Streaming, decoder: Streaming, *, sample_rate: int, num_latents: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.sample_rate = sample_rate
+        self.num_latents = num_latents
+        self.hop_length = encoder.down // encoder.up
+        self.latency_samples = encoder.latency * self.hop_length + decoder.latency
+
+    @torch.jit.ignore
+    def encode(self, audio: Tensor) -> Tensor:
+        """Turn audio into latents.
+
+        Args:
+            audio: [B, 1, T] in +-1 at `sample_rate`; T a multiple of `hop_length`.
+
+        Returns:
+            latents [B, D, T / hop_length], unit variance per channel.
+
+        Raises:
+            AudioError: if T is not a multiple of `hop_length`.
+        """
+        if audio.dim() != 3 or audio.size(1) != 1 or audio.size(2) % self.hop_length:
+            raise AudioError(
+                f"audio has shape {list(audio.shape)}; encode takes [batch, 1, T] with T a multiple of {self.hop_length}: pad it"
+            )
+        return self.encoder(audio.transpose(1, 2)).transpose(1, 2)
+
+    @torch.jit.ignore
+    def decode(self, latents: Tensor) -> Tensor:
+        """Turn latents [B, D, L] into audio [B, 1, L * hop_length]."""
+        return self.decoder(latents.transpose(1, 2)).transpose(1, 2)
+
+    @torch.jit.ignore
+    def forward(self, audio: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode and decode [B, 1, T]; gives the reconstruction [B, 1, T] and the latents [B, D, L]."""
+        latents = self.encode(audio)
+        return self.decode(latents), latents
+
+
+def _blocks(settings: CodecSettings, width: int, count: int, total: int) -> list[Streaming]:
+    return [
+        ConvNextBlock(width, kernel_size=settings.kernel_size, expansion=settings.expansion, scale=1.0 / total)
+        for _ in range(count)
+    ]
+
+
+def _build_encoder(settings: CodecSettings) -> Serial:
+    window = asymmetric_window(settings.encoder_window, settings.encoder_fall)
+    width = settings.encoder_width
+    fast, slow = settings.encoder_blocks
+    return Serial(
+        [
+            Frames(window, hop=settings.frame_hop),
+            Framewise(LogMagnitude(gain=1.0 / float(window.sum()))),
+            Framewise(nn.Linear(settings.encoder_window // 2 + 1, width)),
+            *_blocks(settings, width, fast, fast + slow),
+            CausalConv1d(width, width, kernel_size=2 * settings.latent_stride, stride=settings.latent_stride),
+            *_blocks(settings, width, slow, fast + slow),
+            Framewise(nn.Sequential(nn.LayerNorm(width), nn.Linear(width, settings.num_latents))),
+            Framewise(LatentNorm(settings.num_latents, noise=settings.latent_noise)),
+        ]
+    )
+
+
+def _build_decoder(settings: CodecSettings) -> Serial:
+    window = torch.hann_window(settings.decoder_window).sqrt()
+    width = settings.decoder_width
+    slow, fast = settings.decoder_blocks
+    return Serial(
+        [
+            CausalConv1d(settings.num_latents, width, kernel_size=3),
+            *_blocks(settings, width, slow, fast + slow),
+            CausalConvTranspose1d(width, width, stride=settings.latent_stride),
+            *_blocks(settings, width, fast, fast + slow),
+            Framewise(SpectralHead(width, settings.decoder_window)),
+            OverlapAdd(window, hop=settings.frame_hop),
+        ]
+    )
+
+
+def build_codec(settings: CodecSettings) -> Codec:
+    """Build a codec with fresh weights from its settings."""
+    return Codec(
+        _build_encoder(settings),
+        _build_decoder(settings),
+        sample_rate=settings.sample_rate,
+        num_latents=settings.num_latents,
+    )

@@ -1,0 +1,168 @@
+"""The settings of all models and trainings: frozen, typed, checked; presets in `after/presets/*.toml` fill them."""
+
+from dataclasses import dataclass, field
+
+from after.errors import ConfigError
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ConfigError(message)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CodecSettings:
+    """The frame-rate codec.
+
+    Attributes:
+        sample_rate: Hz.
+        frame_hop: samples between spectral frames inside encoder and decoder.
+        latent_stride: spectral frames per latent frame; `hop_length` = frame_hop * latent_stride.
+        encoder_window: samples of the analysis window, a multiple of `frame_hop`.
+        encoder_fall: samples of its falling half; short keeps the newest audio visible.
+        decoder_window: samples of the synthesis window, a multiple of `frame_hop`; less one hop it is the latency.
+        num_latents: latent channels, D.
+        encoder_width: features of the encoder's blocks.
+        encoder_blocks: blocks at the frame rate, then at the latent rate.
+        decoder_width: features of the decoder's blocks.
+        decoder_blocks: blocks at the latent rate, then at the frame rate.
+        kernel_size: taps of the depthwise convolutions.
+        expansion: features inside a block's two matrix products, as a multiple of the width.
+        latent_noise: standard deviation of the noise added to the (unit variance) latents in training, which
+            makes the decoder forgive small errors of a generated latent.
+    """
+
+    sample_rate: int = 44100
+    frame_hop: int = 512
+    latent_stride: int = 2
+    encoder_window: int = 2048
+    encoder_fall: int = 256
+    decoder_window: int = 1024
+    num_latents: int = 32
+    encoder_width: int = 224
+    encoder_blocks: tuple[int, int] = (3, 3)
+    decoder_width: int = 288
+    decoder_blocks: tuple[int, int] = (4, 4)
+    kernel_size: int = 5
+    expansion: int = 3
+    latent_noise: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in ("encoder_window", "decoder_window"):
+            size = getattr(self, name)
+            _require(
+                size % self.frame_hop == 0 and size > self.frame_hop,
+                f"codec.{name} is {size}; it must be a multiple of frame_hop ({self.frame_hop}) and longer than it",
+            )
+        _require(
+            0 < self.encoder_fall <= self.encoder_window // 2,
+            f"codec.encoder_fall is {self.encoder_fall}; it must lie between 1 and half the encoder window ({self.encoder_window // 2})",
+        )
+
+    @property
+    def hop_length(self) -> int:
+        """Samples per latent frame."""
+        return self.frame_hop * self.latent_stride
+
+    @property
+    def frame_rate(self) -> float:
+        """Latent frames per second."""
+        return self.sample_rate / self.hop_length
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OptimizerSettings:
+    """AdamW with warm-up, cosine decay, clipping and an exponential moving average.
+
+    Attributes:
+        learning_rate: peak.
+        final_ratio: of the peak, where the cosine ends.
+        warmup_iterations: linear rise from 0.
+        betas: of AdamW.
+        weight_decay: on matrices only.
+        max_grad_norm: gradients are scaled down to this norm.
+        ema_decay: of the averaged weights that are used and exported.
+    """
+
+    learning_rate: float = 1e-3
+    final_ratio: float = 0.02
+    warmup_iterations: int = 200
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = 0.01
+    max_grad_norm: float = 1.0
+    ema_decay: float = 0.999
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingSettings:
+    """One training run.
+
+    Attributes:
+        iterations: optimiser updates in all; the schedule is laid out over them.
+        batch_size: items per update.
+        seed: of weights, data order, noise.
+        save_every: iterations between checkpoints.
+        validate_every: iterations between validations.
+        log_every: iterations between logged scalars.
+        precision: `auto` (bf16 where the hardware multiplies it quickly), `bf16` or `fp32`.
+        compile: whether to fuse the networks with torch.compile.
+        optimizer: of everything trained.
+    """
+
+    iterations: int = 100_000
+    batch_size: int = 16
+    seed: int = 0
+    save_every: int = 1000
+    validate_every: int = 1000
+    log_every: int = 20
+    precision: str = "auto"
+    compile: bool = False
+    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+
+    def __post_init__(self) -> None:
+        _require(
+            self.precision in ("auto", "bf16", "fp32"),
+            f"training.precision is {self.precision!r}; choose auto, bf16 or fp32",
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SpectralLossSettings:
+    """The multi-scale spectral loss.
+
+    Attributes:
+        scales: window sizes in samples; the hop is a quarter of each.
+        scales_per_iteration: how many of them, drawn at random, an update uses; 0 for all.
+        floor: magnitude (full scale = 1) below which the logarithm goes flat.
+        linear_weight: of the relative linear distance.
+        log_weight: of the log-magnitude distance.
+    """
+
+    scales: tuple[int, ...] = (4096, 2048, 1024, 512, 256, 128)
+    scales_per_iteration: int = 3
+    floor: float = 1e-4
+    linear_weight: float = 1.0
+    log_weight: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CodecTrainingSettings:
+    """What `after train_autoencoder` reads from a preset.
+
+    Attributes:
+        codec: the model.
+        training: the run.
+        loss: the spectral loss.
+        crop_samples: audio per item, a multiple of `codec.hop_length`.
+    """
+
+    codec: CodecSettings = field(default_factory=CodecSettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    loss: SpectralLossSettings = field(default_factory=SpectralLossSettings)
+    crop_samples: int = 32768
+
+    def __post_init__(self) -> None:
+        _require(
+            self.crop_samples % self.codec.hop_length == 0,
+            f"crop_samples is {self.crop_samples}; it must be a multiple of the codec's hop length {self.codec.hop_length}",
+        )

@@ -1,0 +1,41 @@
+"""Where and how precisely to compute."""
+
+import logging
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+from after.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+
+def pick_device(name: str) -> torch.device:
+    """Turn `auto`, `cpu`, `cuda` or `cuda:1` into a device; `auto` takes a GPU where there is one.
+
+    Raises:
+        ConfigError: if the device is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(f"device {name!r} is unknown; use auto, cpu or cuda") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(f"device {name!r} was asked for, but torch {torch.__version__} sees no GPU; use --device cpu")
+    return device
+
+
+def multiplies_bf16(device: torch.device) -> bool:
+    """Tell whether the hardware has bf16 matrix units (on a CPU: AMX), so that bf16 is faster than float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return bool(torch.cpu._is_amx_tile_supported())
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    """Give the mixed-precision context for `auto`, `bf16` or `fp32`."""
+    if precision == "bf16" or (precision == "auto" and multiplies_bf16(device)):
+        return torch.autocast(device.type, torch.bfloat16)
+    return nullcontext()
