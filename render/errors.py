@@ -1,8 +1,12 @@
-"""Everything that `render` raises on purpose."""
+"""Everything that `render` raises on purpose; the command line turns it into one line and `exit_code`."""
+
+from typing import ClassVar
 
 
 class RenderError(Exception):
     """Root of the errors a user can mend: the message says what was given, what is needed, what to do."""
+
+    exit_code: ClassVar[int] = 2
 
 
 class EffectError(RenderError, ValueError):

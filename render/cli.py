@@ -1,0 +1,221 @@
+"""`after render`: a MIDI file and a timbre in, an audio file out."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from render.errors import RenderError, TimbreError
+
+if TYPE_CHECKING:
+    from after.instrument import Instrument
+
+    from render.engine import Progress, RenderResult, RenderSettings
+    from render.timeline import Timeline
+
+_FILE = click.Path(path_type=Path)
+
+_EXAMPLES = """\b
+Examples:
+  after render song.mid --timbre cello -o out.wav
+  after render quartet.mid --timbre-for 1=violin --timbre-for 4=cello --effects room
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RenderOptions:
+    """What was asked for on the command line."""
+
+    midi_file: Path | None
+    timbre: str
+    timbre_for: tuple[str, ...]
+    instrument: Path | None
+    out: Path | None
+    force: bool
+    effects: str
+    seed: int
+    steps: int | None
+    guidance_structure: float | None
+    guidance_timbre: float | None
+    temperature: float | None
+    transpose: int | None
+    tail_seconds: float
+    bit_depth: str
+    normalize: bool
+    picture: Path | None
+    list_timbres: bool
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument("midi_file", type=_FILE, required=False)
+@click.option(
+    "--timbre",
+    default="auto",
+    show_default=True,
+    metavar="NAME|FILE",
+    help="Timbre of every channel: a name of the instrument (part of it is enough), an audio file, or auto for the one "
+    "nearest to each channel's General MIDI program.",
+)
+@click.option(
+    "--timbre-for",
+    multiple=True,
+    metavar="CHANNEL=NAME",
+    help="Timbre of one MIDI channel, 1-16; repeatable; goes before --timbre.",
+)
+@click.option("--instrument", type=_FILE, metavar="FILE.ts", help="An exported instrument; default: the bundled one.")
+@click.option(
+    "-o",
+    "--out",
+    type=_FILE,
+    metavar="FILE",
+    help="Where to write: .wav, .flac or .ogg; default: the MIDI file's name, .wav, here.",
+)
+@click.option("--force", is_flag=True, help="Replace files that exist.")
+@click.option(
+    "--effects",
+    default="none",
+    show_default=True,
+    metavar="NAME|FILE.toml",
+    help="Effects on the mix: none, clean, room, plate, wide or a file of [[effect]] tables in pedalboard's words.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**31 - 1),
+    default=0,
+    show_default=True,
+    help="The same seed gives the same audio.",
+)
+@click.option(
+    "--steps", type=click.IntRange(1, 256), help="Sampler steps: more is slower and finer; default: the instrument's."
+)
+@click.option("--guidance-structure", type=click.FloatRange(0, 20), help="How strictly the notes are followed.")
+@click.option("--guidance-timbre", type=click.FloatRange(0, 20), help="How strictly the timbre is followed.")
+@click.option("--temperature", type=click.FloatRange(0, 4), help="How much chance there is in the sound.")
+@click.option("--transpose", type=click.IntRange(-48, 48), metavar="SEMITONES", help="Shift all notes.")
+@click.option(
+    "--tail-seconds",
+    type=click.FloatRange(0, 60),
+    default=3.0,
+    show_default=True,
+    help="How long the instrument may ring after the last note; silence is cut.",
+)
+@click.option(
+    "--bit-depth", type=click.Choice(["16", "24", "32"]), default="24", show_default=True, help="32 is float, wav only."
+)
+@click.option(
+    "--normalize",
+    is_flag=True,
+    help="Bring the peak to -1 dBFS; without it the level changes only if the mix would clip.",
+)
+@click.option("--picture", type=_FILE, metavar="FILE.png", help="Also draw the notes over the spectrogram.")
+@click.option("--list-timbres", is_flag=True, help="Print the instrument's timbres and stop.")
+def command(**arguments: Any) -> None:
+    """Render a MIDI file with an instrument.
+
+    All tracks and channels are played, each channel by its own performer; the sustain pedal and tempo changes are
+    honoured. The drum channel (10) is left out.
+    """
+    options = RenderOptions(**arguments)
+    if options.list_timbres:
+        for name in _load_instrument(options.instrument).timbres:
+            click.echo(name)
+        return
+    if options.midi_file is None:
+        raise RenderError("no MIDI file was given: after render song.mid -o song.wav")
+    _render(options, options.midi_file)
+
+
+def parse_timbre_for(assignments: Sequence[str]) -> dict[int, str]:
+    """Turn `CHANNEL=NAME` texts into names by MIDI channel, counted from 0.
+
+    Raises:
+        TimbreError: if one is not of that form, or a channel is named twice.
+    """
+    chosen: dict[int, str] = {}
+    for assignment in assignments:
+        number, separator, name = (part.strip() for part in assignment.partition("="))
+        if not separator or not name or not number.isdecimal() or not 1 <= int(number) <= 16:
+            raise TimbreError(f"--timbre-for {assignment}: write CHANNEL=NAME with a channel of 1-16, such as 2=cello")
+        if int(number) - 1 in chosen:
+            raise TimbreError(f"--timbre-for names channel {number} twice; give it one timbre")
+        chosen[int(number) - 1] = name
+    return chosen
+
+
+def _render(options: RenderOptions, midi_file: Path) -> None:
+    """Check everything that can be checked, then render and write."""
+    from after.midi import read_midi
+    from render.effects import load_effects
+    from render.engine import render_timeline
+    from render.output import check_output, check_place, write_render
+    from render.timeline import timeline_from_midi
+
+    out = options.out or Path(f"{midi_file.stem}.wav")
+    bit_depth = int(options.bit_depth)
+    score = read_midi(midi_file)
+    check_output(out, bit_depth=bit_depth, force=options.force)
+    if options.picture is not None:
+        check_place(options.picture, force=options.force)
+    effects = load_effects(options.effects)
+    timbre_for = parse_timbre_for(options.timbre_for)
+    instrument = _load_instrument(options.instrument)
+    timeline = timeline_from_midi(score, options.timbre, timbre_for, timbres=instrument.timbres)
+    timeline = replace(timeline, effects=effects)
+    _say(timeline.remarks)
+    with _progress_bar() as progress:
+        result = render_timeline(timeline, instrument, _settings(options), progress)
+    write_render(out, result, bit_depth=bit_depth)
+    _say(result.remarks)
+    seconds = result.audio.shape[-1] / result.sample_rate
+    click.echo(f"{out}: {seconds:.2f} s, {result.audio.shape[0]} channels, {result.sample_rate} Hz")
+    if options.picture is not None:
+        _draw(options.picture, timeline, result)
+
+
+def _settings(options: RenderOptions) -> "RenderSettings":
+    from render.engine import RenderSettings
+
+    attributes = {
+        "num_steps": options.steps,
+        "guidance_structure": options.guidance_structure,
+        "guidance_timbre": options.guidance_timbre,
+        "temperature": options.temperature,
+        "transpose": options.transpose,
+    }
+    return RenderSettings(
+        seed=options.seed, tail_s=options.tail_seconds, normalize=options.normalize, attributes=attributes
+    )
+
+
+def _load_instrument(path: Path | None) -> "Instrument":
+    from after.instrument import Instrument
+
+    return Instrument.load(path)
+
+
+def _draw(path: Path, timeline: "Timeline", result: "RenderResult") -> None:
+    from after.evaluation.picture import draw_render
+
+    notes = sorted(note for track in timeline.tracks for note in track.notes())
+    draw_render(path, result.audio, result.sample_rate, notes)
+    click.echo(f"{path}")
+
+
+def _say(remarks: Sequence[str]) -> None:
+    for remark in remarks:
+        click.echo(f"note: {remark}", err=True)
+
+
+@contextmanager
+def _progress_bar() -> Iterator["Progress"]:
+    """Show a bar on stderr while rendering."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("rendering", total=1.0)
+        yield lambda name, fraction: bar.update(task, description=name, completed=fraction)

@@ -1,0 +1,126 @@
+"""A timeline becomes audio: performances, track effects, the graph, master effects, tail, level.
+
+notes --instrument--> [1, T] --track effects--> [1 or 2, T] --DawDreamer graph--> [2, T] --master effects--> [2, T]
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from after.audio import read_audio
+from render.daw import Lane, mix_lanes
+from render.effects import apply_effects
+from render.level import protect_peak
+from render.tail import trim_tail
+from render.timbres import resolve_timbre
+from render.timeline import Timeline, Track
+from render.voices import Instrument, Phrase, perform, set_attributes, split_phrases
+
+EFFECT_TAIL_S = 20.0
+"""Silence that effects are given to ring out in; what stays silent is cut again."""
+
+Progress = Callable[[str, float], None]
+"""Called with what is being done and the fraction 0..1 of the whole render."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RenderSettings:
+    """How to render a timeline. `attributes` go to the instrument (`num_steps`, `guidance_timbre`, ...)."""
+
+    seed: int = 0
+    tail_s: float = 3.0
+    normalize: bool = False
+    block_size: int = 512
+    attributes: Mapping[str, float | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RenderResult:
+    """audio [2, T] float32 at `sample_rate`, and remarks for the user."""
+
+    audio: NDArray[np.float32]
+    sample_rate: int
+    remarks: tuple[str, ...] = ()
+
+
+def render_timeline(
+    timeline: Timeline,
+    instrument: Instrument,
+    settings: RenderSettings | None = None,
+    progress: Progress | None = None,
+) -> RenderResult:
+    """Render all tracks of a timeline to one stereo mix.
+
+    Every sample stands where the timeline puts it: the instrument and the effects take their latency out. With no
+    effects, one track and no clipping, the result is the instrument's own audio on both channels.
+
+    Args:
+        timeline: what to play.
+        instrument: plays the tracks one after the other; its timbre is changed.
+        settings: seed, tail, level.
+        progress: called now and then.
+
+    Raises:
+        RenderError: if a timbre is not there or the graph cannot be rendered.
+    """
+    settings = settings or RenderSettings()
+    sample_rate = instrument.sample_rate
+    timbres = {track.timbre: _timbre(track.timbre, instrument) for track in timeline.tracks}
+    set_attributes(instrument, settings.attributes)
+    keep_samples = round(timeline.end_s * sample_rate)
+    played_samples = round((timeline.end_s + settings.tail_s) * sample_rate)
+    has_effects = bool(timeline.effects) or any(track.effects for track in timeline.tracks)
+    total_samples = played_samples + (round(EFFECT_TAIL_S * sample_rate) if has_effects else 0)
+
+    parts = [_phrases(track, instrument, settings.tail_s, played_samples) for track in timeline.tracks]
+    whole_s = sum(phrase.num_samples for phrases in parts for phrase in phrases) / sample_rate
+    lanes, done_s = [], 0.0
+    for index, (track, phrases) in enumerate(zip(timeline.tracks, parts, strict=True)):
+        report = _reporter(progress, track.name, done_s, whole_s)
+        seed = settings.seed + index
+        timbre = timbres[track.timbre]
+        audio = perform(instrument, phrases, timbre, total_samples, seed=seed, progress=report)
+        lanes.append(Lane(track.name, _with_effects(audio, track, sample_rate), track.gain_db))
+        done_s += sum(phrase.num_samples for phrase in phrases) / sample_rate
+
+    mix = mix_lanes(lanes, timeline.tempo_map, total_samples, sample_rate=sample_rate, block_size=settings.block_size)
+    mastered = apply_effects(mix, timeline.effects, sample_rate)
+    trimmed = trim_tail(mastered, sample_rate, keep_samples=keep_samples)
+    audio, remark = protect_peak(trimmed, normalize=settings.normalize)
+    return RenderResult(audio, sample_rate, (remark,) if remark else ())
+
+
+def _timbre(timbre: str, instrument: Instrument) -> str | NDArray[np.float32]:
+    """Give what `set_timbre` takes: a name, or the audio of a file."""
+    name = resolve_timbre(timbre, instrument.timbres)
+    if name in instrument.timbres:
+        return name
+    audio, _ = read_audio(name, sample_rate=instrument.sample_rate, mono=True)
+    return audio
+
+
+def _phrases(track: Track, instrument: Instrument, tail_s: float, played_samples: int) -> tuple[Phrase, ...]:
+    """Cut a track's notes into phrases."""
+    return split_phrases(
+        track.notes(),
+        tail_s,
+        sample_rate=instrument.sample_rate,
+        hop_length=instrument.hop_length,
+        total_samples=played_samples,
+    )
+
+
+def _with_effects(audio: NDArray[np.float32], track: Track, sample_rate: int) -> NDArray[np.float32]:
+    """Run a track through its own effects, in stereo so that they can be wide."""
+    if not track.effects:
+        return audio
+    return apply_effects(np.repeat(audio, 2, axis=0), track.effects, sample_rate)
+
+
+def _reporter(progress: Progress | None, name: str, done_s: float, whole_s: float) -> Callable[[float], None] | None:
+    """Turn seconds of one track into a fraction of the whole."""
+    if progress is None:
+        return None
+    return lambda track_s: progress(name, min(1.0, (done_s + track_s) / whole_s))

@@ -1,0 +1,63 @@
+"""Where the audio goes: checked before the minutes of rendering, written whole or not at all."""
+
+import tempfile
+from pathlib import Path
+
+from after.audio import write_audio
+from after.errors import AudioError
+from render.engine import RenderResult
+from render.errors import OutputError
+
+BIT_DEPTHS = (16, 24, 32)
+
+_SUBTYPES = {16: "PCM_16", 24: "PCM_24", 32: "FLOAT"}
+_SUFFIXES = (".wav", ".flac", ".ogg")
+
+
+def check_output(path: Path, *, bit_depth: int, force: bool = False) -> None:
+    """Make sure that a render can be written to a path.
+
+    Raises:
+        OutputError: if the format, the bit depth, the folder or an existing file stands in the way.
+    """
+    if path.suffix.lower() not in _SUFFIXES:
+        raise OutputError(f"{path} has no audio suffix that can be written; use {', '.join(_SUFFIXES)}")
+    if path.suffix.lower() == ".flac" and bit_depth == 32:
+        raise OutputError(f"{path}: flac holds 16 or 24 bits, not 32; use --bit-depth 24 or a .wav file")
+    check_place(path, force=force)
+
+
+def check_place(path: Path, *, force: bool = False) -> None:
+    """Make sure that a file can be created or, with `force`, replaced.
+
+    Raises:
+        OutputError: if it cannot.
+    """
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; give the path of a file in it")
+    if not path.parent.is_dir():
+        raise OutputError(f"{path.parent} is not a folder that exists; make it first or write elsewhere")
+    if path.exists() and not force:
+        raise OutputError(f"{path} exists; use --force to replace it or another name with --out")
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written ({error.strerror}); choose a folder you may write to") from error
+
+
+def write_render(path: Path, result: RenderResult, *, bit_depth: int) -> None:
+    """Write a render atomically, in the format of the suffix.
+
+    Args:
+        path: .wav, .flac or .ogg.
+        result: from `render_timeline`.
+        bit_depth: 16 or 24 bits (integer), or 32 (float, wav only); Ogg Vorbis ignores it.
+
+    Raises:
+        OutputError: if the file cannot be written after all.
+    """
+    try:
+        write_audio(path, result.audio, result.sample_rate, subtype=_SUBTYPES[bit_depth])
+    except (AudioError, OSError) as error:
+        raise OutputError(str(error)) from error

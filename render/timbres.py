@@ -1,0 +1,51 @@
+"""Which timbre a person means: a name of the instrument, written loosely, or an audio file."""
+
+import difflib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from render.errors import TimbreError
+
+
+def resolve_timbre(asked: str, timbres: Sequence[str]) -> str:
+    """Give the instrument's own name for a timbre, or the path of an audio file that exists.
+
+    Capitals, spaces, dashes and underscores do not matter, and part of a name is enough where only one name has it
+    (`cello` for `cello_solo`).
+
+    Raises:
+        TimbreError: naming the nearest timbre and those that exist.
+    """
+    if asked in timbres:
+        return asked
+    words = _words(asked)
+    same = [name for name in timbres if _words(name) == words]
+    if len(same) == 1:
+        return same[0]
+    partial = [name for name in timbres if words and set(words) <= set(_words(name))]
+    if len(partial) == 1:
+        return partial[0]
+    if Path(asked).is_file():
+        return asked
+    if len(partial) > 1:
+        raise TimbreError(f"timbre {asked!r} could be {_listed(partial)}; write one of them")
+    have = f"the instrument has {_listed(timbres)}"
+    if Path(asked).suffix or "/" in asked:
+        raise TimbreError(f"{asked} is no audio file that exists, nor a timbre; {have}")
+    raise TimbreError(f"unknown timbre {asked!r}{_nearest(asked, timbres)}; {have}, or give an audio file")
+
+
+def _words(name: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"[^\W_]+", name.lower()))
+
+
+def _nearest(asked: str, timbres: Sequence[str]) -> str:
+    """Say which name comes nearest, by its whole or by one of its words."""
+    by_spelling = {word: name for name in timbres for word in (*_words(name), name.lower())}
+    close = difflib.get_close_matches(asked.lower(), by_spelling, n=1)
+    return f" (did you mean {by_spelling[close[0]]}?)" if close else ""
+
+
+def _listed(timbres: Sequence[str]) -> str:
+    return ", ".join(timbres) if timbres else "no named timbres"

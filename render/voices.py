@@ -1,0 +1,149 @@
+"""Notes and a timbre in, audio out: one performance by the instrument.
+
+Where a part rests for long, the instrument is not asked to play the silence: each phrase is its own performance, placed
+on the instrument's frame grid, so a note falls into the same place of a frame as it would in one long performance.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from after.midi import Note
+from render.tail import fade_out
+
+FloatAudio = NDArray[np.float32]
+Progress = Callable[[float], None]
+
+LONG_REST_S = 1.0
+"""A rest longer than the tail by this much ends a phrase, in seconds."""
+
+_SEEDS_PER_PHRASE = 1009
+
+
+class Instrument(Protocol):
+    """What the engine needs of an instrument; `after.instrument.Instrument` is one."""
+
+    @property
+    def sample_rate(self) -> int:
+        """Rate of everything it renders, in Hz."""
+
+    @property
+    def hop_length(self) -> int:
+        """Samples per frame."""
+
+    @property
+    def timbres(self) -> tuple[str, ...]:
+        """Names that `set_timbre` takes."""
+
+    def set_timbre(self, timbre: str | FloatAudio) -> None:
+        """Choose a named timbre, or take it from audio [C, T] at `sample_rate`."""
+
+    def reset(self, seed: int = 0) -> None:
+        """Forget everything heard so far."""
+
+    def set(self, **attributes: float) -> None:
+        """Set attributes such as `num_steps`."""
+
+    def render(
+        self, notes: Sequence[Note], duration_s: float, *, seed: int = 0, progress: Progress | None = None
+    ) -> FloatAudio:
+        """Play notes into audio [1, T], latency taken out; progress gets fractions 0..1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """Notes without a long rest between them; their onsets count from the phrase's own start."""
+
+    notes: tuple[Note, ...]
+    start_samples: int
+    num_samples: int
+
+
+def split_phrases(
+    notes: Sequence[Note], tail_s: float, *, sample_rate: int, hop_length: int, total_samples: int
+) -> tuple[Phrase, ...]:
+    """Cut a part where it rests for longer than its tail.
+
+    Args:
+        notes: in order of time.
+        tail_s: seconds that each phrase rings on after its last note-off.
+        sample_rate: in Hz.
+        hop_length: phrases start on multiples of it.
+        total_samples: no phrase goes on beyond it.
+
+    Returns:
+        Phrases in order of time; the first starts at 0 unless the part comes in late.
+    """
+    groups: list[list[Note]] = []
+    heard_until_s = 0.0
+    for note in notes:
+        if not groups or note.onset_s > heard_until_s + tail_s + LONG_REST_S:
+            groups.append([])
+        groups[-1].append(note)
+        heard_until_s = max(heard_until_s, note.end_s)
+    phrases = []
+    for index, group in enumerate(groups):
+        is_early = index == 0 and group[0].onset_s <= tail_s + LONG_REST_S
+        start_samples = 0 if is_early else int(group[0].onset_s * sample_rate) // hop_length * hop_length
+        end_s = max(note.end_s for note in group) + tail_s
+        num_samples = min(round(end_s * sample_rate), total_samples) - start_samples
+        moved = tuple(replace(note, onset_s=max(0.0, note.onset_s - start_samples / sample_rate)) for note in group)
+        phrases.append(Phrase(moved, start_samples, num_samples))
+    return tuple(phrases)
+
+
+def perform(
+    instrument: Instrument,
+    phrases: Sequence[Phrase],
+    timbre: str | FloatAudio,
+    total_samples: int,
+    *,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> FloatAudio:
+    """Let the instrument play the phrases of one part.
+
+    Args:
+        instrument: left with the timbre of this part.
+        phrases: from `split_phrases`.
+        timbre: a name, or audio [C, T] at the instrument's rate.
+        total_samples: length of the result.
+        seed: of the part; each phrase gets its own from it.
+        progress: called with seconds rendered so far.
+
+    Returns:
+        audio [1, total_samples]; the end of each phrase is faded out, rests between phrases are digital silence.
+    """
+    instrument.set_timbre(timbre)
+    sample_rate = instrument.sample_rate
+    audio = np.zeros((1, total_samples), dtype=np.float32)
+    done_s = 0.0
+    for index, phrase in enumerate(phrases):
+        phrase_seed = seed + _SEEDS_PER_PHRASE * index
+        duration_s = phrase.num_samples / sample_rate
+        instrument.reset(phrase_seed)
+        played = instrument.render(
+            phrase.notes, duration_s, seed=phrase_seed, progress=_shifted(progress, done_s, duration_s)
+        )
+        length = min(phrase.num_samples, played.shape[-1])
+        end = phrase.start_samples + length
+        audio[:, phrase.start_samples : end] += fade_out(np.atleast_2d(played)[:1, :length], sample_rate)
+        done_s += duration_s
+        if progress is not None:
+            progress(done_s)
+    return audio
+
+
+def set_attributes(instrument: Instrument, attributes: Mapping[str, float | None]) -> None:
+    """Set those attributes of the instrument that have a value."""
+    given = {name: value for name, value in attributes.items() if value is not None}
+    if given:
+        instrument.set(**given)
+
+
+def _shifted(progress: Progress | None, done_s: float, duration_s: float) -> Progress | None:
+    """Turn a phrase's fraction into seconds of the part."""
+    return None if progress is None else lambda fraction: progress(done_s + fraction * duration_s)
