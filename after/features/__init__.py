@@ -1,0 +1,1 @@
+"""Descriptions of audio that people and models read: pitch, loudness, notes, mel bands, timbre statistics."""
