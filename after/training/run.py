@@ -17,8 +17,8 @@ from after.training.metrics import Metrics, Number
 from after.training.state import TrainState
 
 logger = logging.getLogger(__name__)
-# Settings that may change when a run goes on: they steer training, and do not change what the weights mean.
-CHANGEABLE = ("training",)
+# Settings that may change when a run goes on: they steer training and leave alone what the weights mean.
+CHANGEABLE = ("training", "loss", "crop_samples")
 
 
 class Run:
