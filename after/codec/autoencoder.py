@@ -3,13 +3,14 @@
 import torch
 from torch import Tensor, nn
 
-from after.codec.blocks import ConvNextBlock, LogMagnitude, SpectralHead
 from after.codec.bottleneck import LatentNorm
+from after.codec.spectral import LogMagnitude, SpectralHead
 from after.errors import AudioError
 from after.settings import CodecSettings
 from after.streaming.combine import Serial
 from after.streaming.contract import Framewise, Streaming
 from after.streaming.conv import CausalConv1d, CausalConvTranspose1d
+from after.streaming.convnext import ConvNextBlock
 from after.streaming.spectral import Frames, OverlapAdd, asymmetric_window
 
 

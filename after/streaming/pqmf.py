@@ -75,7 +75,7 @@ def design_prototype(num_bands: int, taps_per_band: int = 16) -> _Array:
     Returns:
         [taps_per_band * num_bands], symmetric.
 
-    Source: Nguyen 1994, "Near-perfect-reconstruction pseudo-QMF banks", IEEE Trans. Signal Processing 42(1), section III.
+    Source: Nguyen 1994, "Near-perfect-reconstruction pseudo-QMF banks", IEEE Trans. Signal Processing 42(1), sec. III.
     """
     num_taps = taps_per_band * num_bands
     half = num_taps // 2
@@ -163,7 +163,7 @@ class PqmfSynthesis(Streaming):
         super().__init__(up=num_bands, latency=num_bands * (taps_per_band - 1), num_states=1)
         self.num_bands = num_bands
         self.memory = taps_per_band - 1
-        # the overlap-add written as a causal convolution over frames: the oldest frame gives the last taps of its filters
+        # overlap-add as a causal convolution over frames: the oldest frame gives the last taps of its filters
         pieces = _band_filters(num_bands, taps_per_band).reshape(taps_per_band, num_bands, num_bands)
         weight = pieces.flip(0).permute(2, 0, 1)  # [band, frame oldest first, sample]
         self.register_buffer("weight", weight.reshape(num_bands * taps_per_band, num_bands).clone(), persistent=False)

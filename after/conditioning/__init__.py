@@ -1,0 +1,1 @@
+"""What steers the diffusion model: structure (over time) and timbre (one vector)."""

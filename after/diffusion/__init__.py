@@ -1,0 +1,1 @@
+"""Latent diffusion: the path from noise to data, the networks that walk it, the samplers."""
