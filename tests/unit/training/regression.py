@@ -21,9 +21,10 @@ SNAPSHOT = {"model": {"width": 8}, "training": {"iterations": 20}}
 
 
 class Regression:
-    def __init__(self, seed: int = 3) -> None:
+    def __init__(self, seed: int = 3, device: str = "cpu") -> None:
+        self.device = device
         torch.manual_seed(seed)
-        self.model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.3), nn.Linear(8, 1))
+        self.model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.3), nn.Linear(8, 1)).to(device)
         self.optimizer = build_adamw(self.model, learning_rate=1e-2)
         self.ema = Ema(self.model, decay=0.9, warmup=5)
         self.generator = torch.Generator().manual_seed(seed)
@@ -38,6 +39,7 @@ class Regression:
 
     def iterate(self, iteration: int) -> float:
         inputs = torch.randn(16, 4, generator=self.generator) + float(self.rng.normal())
+        inputs = inputs.to(self.device)
         loss = (self.model(inputs) - inputs.sum(1, keepdim=True)).square().mean()
         set_learning_rate(self.optimizer, learning_rate(iteration, self.schedule))
         self.optimizer.zero_grad()
@@ -49,8 +51,8 @@ class Regression:
         return loss.item()
 
 
-def train(folder: Path, iterations: int, pause_s: float = 0.0, save_every: int = 10) -> Regression:
-    job = Regression()
+def train(folder: Path, iterations: int, pause_s: float = 0.0, save_every: int = 10, device: str = "cpu") -> Regression:
+    job = Regression(device=device)
     with Run.open(folder, SNAPSHOT) as run, StopRequest() as stop:
         start = run.restore(job.state)
         for iteration in range(start, iterations):

@@ -27,12 +27,13 @@ def draw_from_global_generators() -> tuple[float, float, float]:
     return torch.rand(1).item(), random.random(), float(np.random.rand())  # noqa: NPY002
 
 
-def test_ten_and_ten_iterations_equal_twenty(tmp_path: Path) -> None:
-    straight = train(tmp_path / "straight", 20)
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_ten_and_ten_iterations_equal_twenty(tmp_path: Path, device: str) -> None:
+    straight = train(tmp_path / "straight", 20, device=device)
     straight_end = straight.state.capture()
-    train(tmp_path / "split", 10)
+    train(tmp_path / "split", 10, device=device)
     draw_from_global_generators()
-    resumed = train(tmp_path / "split", 20)
+    resumed = train(tmp_path / "split", 20, device=device)
     tensors, values = resumed.state.capture()
     assert any(name.startswith("optimizers.model.0.exp_avg") for name in tensors)
     # Python's and NumPy's own generators are not seeded here: only what the run itself drew must agree.
