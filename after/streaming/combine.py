@@ -12,6 +12,8 @@ from after.streaming.contract import Streaming, keep_last
 class Delay(Streaming):
     """Delay a sequence; in `forward` it does nothing, so it serves to line branches up in a stream."""
 
+    like: Tensor
+
     def __init__(self, width: int, num_frames: int) -> None:
         super().__init__(latency=num_frames, num_states=1)
         self.width = width
@@ -47,8 +49,8 @@ class Serial(Streaming):
             if scaled % layer.down:
                 missing = layer.down - latency % layer.down
                 raise ValueError(
-                    f"layer {index} ({type(layer).__name__}) divides the frame rate by {layer.down}, but {latency} frames of "
-                    f"latency come before it: insert Delay({missing}) in front"
+                    f"layer {index} ({type(layer).__name__}) divides the frame rate by {layer.down}, but {latency} "
+                    f"frames of latency come before it: insert Delay({missing}) in front"
                 )
             latency = scaled // layer.down + layer.latency
             # the input block must give a whole number of this layer's blocks
@@ -63,7 +65,7 @@ class Serial(Streaming):
         """Give the states of all layers, one after the other."""
         state: list[Tensor] = []
         for layer in self.layers:
-            state.extend(layer.init_state(batch_size))
+            state.extend(layer.init_state(batch_size))  # type: ignore[operator]
         return state
 
     def step(self, x: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
@@ -72,7 +74,7 @@ class Serial(Streaming):
         start = 0
         for index, layer in enumerate(self.layers):
             stop = start + self.sizes[index]
-            x, part = layer.step(x, state[start:stop])
+            x, part = layer.step(x, state[start:stop])  # type: ignore[operator]
             next_state.extend(part)
             start = stop
         return x, next_state
@@ -112,7 +114,7 @@ class Parallel(Streaming):
         """Give the states of all branches, one after the other."""
         state: list[Tensor] = []
         for branch in self.branches:
-            state.extend(branch.init_state(batch_size))
+            state.extend(branch.init_state(batch_size))  # type: ignore[operator]
         return state
 
     def step(self, x: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
@@ -122,7 +124,7 @@ class Parallel(Streaming):
         start = 0
         for index, branch in enumerate(self.branches):
             stop = start + self.sizes[index]
-            y, part = branch.step(x, state[start:stop])
+            y, part = branch.step(x, state[start:stop])  # type: ignore[operator]
             outputs.append(y)
             next_state.extend(part)
             start = stop

@@ -93,7 +93,7 @@ def design_prototype(num_bands: int, taps_per_band: int = 16) -> _Array:
         tail = tail + update
         if np.abs(update).max() < 1e-12 * np.abs(tail).max():
             break
-    return mirror @ tail
+    return np.asarray(mirror @ tail)
 
 
 def _band_filters(num_bands: int, taps_per_band: int) -> Tensor:
@@ -128,6 +128,8 @@ class PqmfAnalysis(Streaming):
         ValueError: if there are fewer than 2 bands, or too few or an odd number of taps in all.
     """
 
+    filters: Tensor
+
     def __init__(self, num_bands: int, *, taps_per_band: int = 16) -> None:
         super().__init__(block_size=num_bands, down=num_bands, num_states=1)
         self.size = num_bands * taps_per_band
@@ -158,6 +160,8 @@ class PqmfSynthesis(Streaming):
     Raises:
         ValueError: if there are fewer than 2 bands, or too few or an odd number of taps in all.
     """
+
+    weight: Tensor
 
     def __init__(self, num_bands: int, *, taps_per_band: int = 16) -> None:
         super().__init__(up=num_bands, latency=num_bands * (taps_per_band - 1), num_states=1)

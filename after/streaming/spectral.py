@@ -28,6 +28,8 @@ class Frames(Streaming):
         hop: samples from one frame to the next.
     """
 
+    window: Tensor
+
     def __init__(self, window: Tensor, *, hop: int) -> None:
         super().__init__(block_size=hop, down=hop, num_states=1)
         self.size = window.numel()
@@ -59,6 +61,8 @@ class OverlapAdd(Streaming):
     Raises:
         ValueError: if `hop` does not divide the window.
     """
+
+    window: Tensor
 
     def __init__(self, window: Tensor, *, hop: int) -> None:
         size = window.numel()

@@ -193,7 +193,7 @@ def _check_script(module: Streaming, x: Tensor, whole: Tensor, tolerance: float)
         except (RuntimeError, TypeError) as error:
             raise StreamingError(f"TorchScript cannot compile {type(module).__name__}: {error}") from error
         buffer.seek(0)
-        loaded = torch.jit.load(buffer)
+        loaded = torch.jit.load(buffer)  # type: ignore[no-untyped-call]
     with torch.inference_mode():
         for sizes in (_BLOCKS_PER_CALL[0], _BLOCKS_PER_CALL[-1]):
             stepped = stream_with(module, x, sizes, loaded, [])
