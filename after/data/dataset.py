@@ -1,0 +1,124 @@
+"""Random crops of the store for training, as a function of the iteration alone."""
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from after.data.records import SourceRecord
+from after.data.store import Split, Store
+from after.errors import DataError
+
+_FULL_SCALE = 32_768.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CropSettings:
+    """How crops are drawn.
+
+    `balance_groups` draws every group equally often, else every second of audio is equally likely to be drawn;
+    `gain_range_db` is uniform in dB (None: no gain); crops whose peak is below `silence_db` are drawn again, at most
+    `num_attempts` times.
+    """
+
+    balance_groups: bool = True
+    gain_range_db: tuple[float, float] | None = (-12.0, 3.0)
+    silence_db: float = -50.0
+    num_attempts: int = 5
+
+
+class AudioCrops:
+    """Batches of audio crops of one length.
+
+    A batch depends on the store's contents, the settings, `seed` and `iteration` only: a resumed run needs no position
+    in the data, and several processes draw different crops by giving different seeds.
+    """
+
+    def __init__(self, store: Store, split: Split, crop_samples: int, settings: CropSettings | None = None) -> None:
+        """Index the chunks of one split.
+
+        Raises:
+            DataError: if the split is empty, or crops are longer than chunks.
+        """
+        chunk_samples = int(store.manifest["chunk_samples"])
+        if not 0 < crop_samples <= chunk_samples:
+            raise DataError(
+                f"crops of {crop_samples} samples do not fit into chunks of {chunk_samples}: "
+                "ask for shorter crops, or prepare the store with a larger --chunk-seconds"
+            )
+        records = [record for record in store.sources() if record.split == split]
+        if not records:
+            raise DataError(f"{store.path} has no {split} files: add files, or prepare it with a larger --validation")
+        self.crop_samples = crop_samples
+        self.settings = settings or CropSettings()
+        self._store = store
+        self._split_code = ("train", "validation").index(split)
+        self._chunk_samples = chunk_samples
+        groups: dict[str, list[SourceRecord]] = {}
+        for record in records:
+            groups.setdefault(record.group if self.settings.balance_groups else "", []).append(record)
+        self._groups = [groups[name] for name in sorted(groups)]
+        self._ends = [list(accumulate(record.num_chunks for record in members)) for members in self._groups]
+
+    def batch(self, iteration: int, batch_size: int, seed: int = 0) -> Tensor:
+        """Draw the batch of one iteration.
+
+        Returns:
+            audio [B, 1, T] float32; gain may take it beyond +-1.
+        """
+        rng = np.random.default_rng((seed, self._split_code, iteration))
+        crops = np.empty((batch_size, self.crop_samples), dtype=np.int16)
+        for row in crops:
+            self._draw(rng, row)
+        audio = torch.from_numpy(crops).to(torch.float32)
+        return audio.mul_(torch.from_numpy(self._gains(rng, batch_size))).unsqueeze(1)
+
+    def fixed(self, batch_size: int, limit: int | None = None) -> Iterator[Tensor]:
+        """Give the same crops every time, without gain: one from each chunk, spread evenly over groups and files.
+
+        Args:
+            batch_size: crops per batch; the last batch may be smaller.
+            limit: number of crops; None for one from every chunk.
+
+        Yields:
+            audio [B, 1, T] float32 in +-1.
+        """
+        places = _interleave([_interleave([record.chunk_keys() for record in members]) for members in self._groups])
+        places = places[:limit]
+        for start in range(0, len(places), batch_size):
+            rows = [
+                self._store.read_slice(key, "audio", 0, self.crop_samples) for key in places[start : start + batch_size]
+            ]
+            yield (torch.from_numpy(np.stack(rows)).to(torch.float32) / _FULL_SCALE).unsqueeze(1)
+
+    def _draw(self, rng: np.random.Generator, row: NDArray[np.int16]) -> None:
+        """Fill one crop; an all-silent one stays only if nothing louder is found."""
+        threshold = _FULL_SCALE * 10.0 ** (self.settings.silence_db / 20.0)
+        for _ in range(max(1, self.settings.num_attempts)):
+            group = int(rng.integers(len(self._groups)))
+            place = int(rng.integers(self._ends[group][-1]))
+            index = bisect_right(self._ends[group], place)
+            record = self._groups[group][index]
+            chunk = place - (self._ends[group][index] - record.num_chunks)
+            valid_samples = min(self._chunk_samples, record.num_samples - chunk * self._chunk_samples)
+            start = int(rng.integers(max(0, valid_samples - self.crop_samples) + 1))
+            row[:] = self._store.read_slice(record.chunk_key(chunk), "audio", start, start + self.crop_samples)
+            if max(int(row.max()), -int(row.min())) >= threshold:
+                return
+
+    def _gains(self, rng: np.random.Generator, batch_size: int) -> NDArray[np.float32]:
+        """Draw the factors from int16 to audio, [B, 1]."""
+        gain_range_db = self.settings.gain_range_db or (0.0, 0.0)
+        gain_db = rng.uniform(*gain_range_db, size=(batch_size, 1))
+        return (10.0 ** (gain_db / 20.0) / _FULL_SCALE).astype(np.float32)
+
+
+def _interleave(rows: list[list[Any]]) -> list[Any]:
+    """Take the first of each row, then the second of each, and so on."""
+    return [row[index] for index in range(max(map(len, rows), default=0)) for row in rows if index < len(row)]
