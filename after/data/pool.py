@@ -72,7 +72,8 @@ def _run_until_death(
         while queue or under_way:
             with _interrupts_held():
                 while queue and len(under_way) < _QUEUED_PER_WORKER * workers:
-                    under_way[pool.submit(work, queue[0])] = queue.popleft()
+                    item = queue.popleft()
+                    under_way[pool.submit(work, item)] = item
             for future in wait(under_way, return_when=FIRST_COMPLETED).done:
                 result = future.result()
                 yield under_way.pop(future), result
