@@ -1,0 +1,1 @@
+"""Exported instruments: TorchScript files that hosts load."""
