@@ -1,8 +1,7 @@
 """Audio files in and out, and sample-rate conversion; numpy only."""
 
-import os
-import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -10,6 +9,7 @@ import soxr
 from numpy.typing import NDArray
 
 from after.errors import AudioError
+from after.files import written_atomically
 
 FloatAudio = NDArray[np.float32]
 
@@ -45,7 +45,9 @@ def read_audio(path: str | Path, *, sample_rate: int | None = None, mono: bool =
     return resample(audio, int(file_rate), sample_rate), sample_rate
 
 
-def write_audio(path: str | Path, audio: NDArray[np.floating], sample_rate: int, *, subtype: str = "PCM_16") -> None:
+def write_audio(
+    path: str | Path, audio: NDArray[np.floating[Any]], sample_rate: int, *, subtype: str = "PCM_16"
+) -> None:
     """Write one audio file atomically: a reader sees the old file or the whole new one.
 
     Args:
@@ -66,22 +68,13 @@ def write_audio(path: str | Path, audio: NDArray[np.floating], sample_rate: int,
     if not soundfile.check_format(file_format, subtype):
         raise AudioError(f"{path.suffix} files cannot hold {subtype}; choose another subtype or suffix")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    except OSError as error:
-        raise AudioError(f"{path} cannot be written ({error}); choose a folder you may write to") from error
-    try:
-        with os.fdopen(handle, "wb") as stream:
+        with written_atomically(path) as temporary, temporary.open("wb") as stream:
             soundfile.write(stream, channels_first.T, sample_rate, subtype=subtype, format=file_format)
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
     except (soundfile.SoundFileError, OSError) as error:
-        raise AudioError(f"{path} cannot be written ({error})") from error
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+        raise AudioError(f"{path} cannot be written ({error}); choose a folder you may write to") from error
 
 
-def resample(audio: NDArray[np.floating], from_rate: float, to_rate: float) -> FloatAudio:
+def resample(audio: NDArray[np.floating[Any]], from_rate: float, to_rate: float) -> FloatAudio:
     """Convert [C, T] (or [T]) audio between sample rates, band-limited, without delay.
 
     Raises:
@@ -106,10 +99,3 @@ def _format_of(path: Path) -> str:
     if file_format not in known:
         raise AudioError(f"{path} has no audio suffix that can be written; use .wav, .flac or .ogg")
     return file_format
-
-
-def _umask() -> int:
-    """Read the process's file-mode mask (mkstemp ignores it)."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

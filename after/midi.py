@@ -1,8 +1,6 @@
 """MIDI files to notes in seconds, and back; the sustain pedal turned into note lengths."""
 
 import bisect
-import os
-import tempfile
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +10,7 @@ import mido
 from mido.midifiles.meta import KeySignatureError
 
 from after.errors import MidiError
+from after.files import written_atomically
 
 DEFAULT_TEMPO_US = 500_000
 """Microseconds per beat where a file sets no tempo: 120 beats per minute."""
@@ -19,6 +18,7 @@ DEFAULT_TEMPO_US = 500_000
 WRITE_TICKS_PER_BEAT = 10_000
 """At 120 beats per minute one tick is 50 us, so written onsets are exact within 25 us."""
 
+_TICKS_PER_S = WRITE_TICKS_PER_BEAT * 1_000_000 / DEFAULT_TEMPO_US
 _SUSTAIN, _ALL_SOUND_OFF, _RESET_CONTROLLERS, _ALL_NOTES_OFF = 64, 120, 121, 123
 
 
@@ -112,17 +112,10 @@ def write_midi(path: str | Path, notes: Iterable[Note], pedals: Iterable[PedalEv
     for index, track in enumerate(sorted(by_track) or [0]):
         midi_file.tracks.append(_track_of(by_track[track], pedals_left if index == 0 else [], with_tempo=index == 0))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        with written_atomically(path) as temporary:
+            midi_file.save(filename=str(temporary))
     except OSError as error:
         raise MidiError(f"{path} cannot be written ({error}); choose a folder you may write to") from error
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            midi_file.save(file=stream)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
 
 
 def apply_pedal(score: Score) -> tuple[Note, ...]:
@@ -279,12 +272,8 @@ def _check_note(note: Note) -> None:
     in_range = 0 <= note.pitch <= 127 and 1 <= note.velocity <= 127 and 0 <= note.midi_channel <= 15
     if not in_range or not 0 <= note.program <= 127 or note.onset_s < 0:
         raise MidiError(
-            f"{note} cannot be written; MIDI takes pitch 0-127, velocity 1-127, channel 0-15, program 0-127, time >= 0 s"
+            f"{note} cannot be written; MIDI takes pitch, program 0-127, velocity 1-127, channel 0-15, time >= 0 s"
         )
-
-
-def _ticks(time_s: float) -> int:
-    return round(time_s * 1e6 * WRITE_TICKS_PER_BEAT / DEFAULT_TEMPO_US)
 
 
 def _track_of(notes: Sequence[Note], pedals: Sequence[PedalEvent], *, with_tempo: bool) -> mido.MidiTrack:
@@ -295,10 +284,11 @@ def _track_of(notes: Sequence[Note], pedals: Sequence[PedalEvent], *, with_tempo
     for pedal in pedals:
         value = 127 if pedal.is_down else 0
         message = mido.Message("control_change", channel=pedal.midi_channel, control=_SUSTAIN, value=value)
-        events.append((_ticks(pedal.time_s), 2, message))
+        events.append((round(pedal.time_s * _TICKS_PER_S), 2, message))
     programs: dict[int, int] = {}
     for note in sorted(notes):
-        channel, start, end = note.midi_channel, _ticks(note.onset_s), _ticks(note.end_s)
+        channel = note.midi_channel
+        start, end = (round(time_s * _TICKS_PER_S) for time_s in (note.onset_s, note.end_s))
         if programs.get(channel, 0) != note.program:
             programs[channel] = note.program
             events.append((start, 3, mido.Message("program_change", channel=channel, program=note.program)))

@@ -1,9 +1,7 @@
 """The data set: which phrase files there are to be, made by several processes, each a function of seed and index."""
 
 import json
-import os
 import signal
-import tempfile
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,6 +22,7 @@ from after.data.synthesis.player import PhraseSynthesizer
 from after.data.synthesis.samples import SampledInstrument
 from after.data.synthesis.settings import Recipe
 from after.errors import DataError
+from after.files import written_atomically
 from after.midi import write_midi
 
 DESCRIPTION_NAME = "dataset.json"
@@ -108,11 +107,14 @@ def make_phrase(plan: Plan, synthesizer: PhraseSynthesizer, index: int) -> float
     """Make one phrase: its MIDI file, then its audio. Gives the audio's length in seconds."""
     name = synthesizer.instrument.name
     rng = np.random.default_rng([plan.seed, zlib.crc32(name.encode()), index])
-    held_out = plan.recipe.hold_out.pitch_class_of(name)
-    pitches = [pitch for pitch in synthesizer.playable_pitches if held_out is None or pitch % 12 != held_out]
     settings = plan.recipe.phrases
-    is_monophonic = synthesizer.traits.is_monophonic
-    notes = draw_phrase(rng, plan.library, pitches, settings, is_monophonic=is_monophonic)
+    notes = draw_phrase(
+        rng,
+        plan.library,
+        playable_here(plan, synthesizer),
+        settings,
+        is_monophonic=synthesizer.traits.is_monophonic,
+    )
     gain_db = float(rng.uniform(-settings.level_variation_db, settings.level_variation_db))
     audio = synthesizer.render(notes, gain_db=gain_db)
     audio_path, midi_path = plan.files(name, index)
@@ -127,7 +129,16 @@ def build_synthesizer(plan: Plan, instrument: str) -> PhraseSynthesizer:
     samples = plan.instruments[instrument]
     if held_out is not None:
         samples = samples.without_pitch_class(held_out)
-    return PhraseSynthesizer(samples, sample_rate=plan.recipe.sample_rate, max_shift=plan.recipe.max_shift)
+    synthesizer = PhraseSynthesizer(samples, sample_rate=plan.recipe.sample_rate, max_shift=plan.recipe.max_shift)
+    if not playable_here(plan, synthesizer):
+        raise DataError(f"{instrument} can play only the held-out pitch class; raise max_shift or hold out another")
+    return synthesizer
+
+
+def playable_here(plan: Plan, synthesizer: PhraseSynthesizer) -> frozenset[int]:
+    """Give the pitches that an instrument plays in this set: what it can, without the held-out ones."""
+    held_out = plan.recipe.hold_out.pitch_class_of(synthesizer.instrument.name)
+    return frozenset(pitch for pitch in synthesizer.playable_pitches if pitch % 12 != held_out)
 
 
 def describe(plan: Plan) -> dict[str, object]:
@@ -243,12 +254,5 @@ def _make_block(name: str, indices: Sequence[int]) -> tuple[int, float]:
 
 
 def _write_json(path: Path, content: Mapping[str, object]) -> None:
-    """Write JSON atomically."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            json.dump(content, stream, indent=1, sort_keys=True)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    with written_atomically(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, sort_keys=True), encoding="utf-8")

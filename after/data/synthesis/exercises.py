@@ -100,13 +100,14 @@ def _leaps(rng: Rng, pitches: Sequence[int]) -> Segment:
 
 
 def _repeats(rng: Rng, pitches: Sequence[int]) -> Segment:
-    return [(_any(rng, pitches),)] * int(rng.integers(3, 9))
+    repeated: Segment = [(_any(rng, pitches),)]
+    return repeated * int(rng.integers(3, 9))
 
 
 def _trill(rng: Rng, pitches: Sequence[int]) -> Segment:
     pitch = _any(rng, pitches)
     other = pitch + int(rng.integers(1, 4))
-    pair = [(pitch,), (other if other in pitches else pitch,)]
+    pair: Segment = [(pitch,), (other if other in pitches else pitch,)]
     return pair * int(rng.integers(2, 6))
 
 

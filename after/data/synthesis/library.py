@@ -48,7 +48,8 @@ class MidiLibrary:
 
 def sort_notes(notes: NoteArray) -> NoteArray:
     """Sort by onset, then by pitch."""
-    return notes[np.lexsort((notes[:, PITCH], notes[:, ONSET]))]
+    order = np.lexsort((notes[:, PITCH], notes[:, ONSET]))
+    return np.asarray(notes[order], dtype=np.float64)
 
 
 def load_midi_library(

@@ -9,7 +9,7 @@ from after.audio import FloatAudio
 
 _CROSSFADE_S = 0.15
 _STEADY = (0.25, 0.92)
-"""The part of a recording, by its sounding length, in which the loop is looked for: after the attack, before the end."""
+"""The part of a recording, by its sounding length, in which the loop lies: after the attack, before the end."""
 _MIN_LOOP_S = 0.25
 _ENDED_DB = -14.0
 """A recording has ended where it stays this far below its middle level."""
@@ -73,7 +73,7 @@ def sustain(audio: FloatAudio, loop: Loop, num_samples: int) -> FloatAudio:
         total += len(cycle) - fade_samples
         gain = next_gain
     pieces.append(cycle[-fade_samples:] * gain)
-    return np.concatenate(pieces).astype(np.float32)
+    return np.asarray(np.concatenate(pieces), dtype=np.float32)
 
 
 def _sounding_end(audio: FloatAudio, sample_rate: int) -> int:

@@ -7,14 +7,17 @@ import numpy as np
 
 from after.data.synthesis.samples import SampledInstrument
 from after.data.synthesis.take import Take
+from after.data.synthesis.traits import Traits
 
 DEFAULT_SLOPE_DB = 0.25
 """dB per step of velocity: 12 dB from p (48) to f (96)."""
 
 _SLOPE_LIMITS_DB = (0.2, 0.35)
 _REFERENCE_VELOCITY = 100
-_PEAK_AT_REFERENCE_DB = {True: -12.0, False: -17.0}
-"""Peak of a single note of the reference velocity, for monophonic and polyphonic instruments: 6 dB and chords on top."""
+_SINGLE_PEAK_DB = -9.5
+_CHORD_ROOM_DB = 4.5
+_RINGING_ROOM_DB = 2.5
+"""Peak of one note of the reference velocity (the loudest is 6 dB above), and room for notes that sound together."""
 _TREND_WIDTH_SEMITONES = 4.0
 _MAX_TREND_DB = 4.0
 
@@ -28,10 +31,12 @@ class LoudnessCurve:
     recordings deviate from it is an accident of the session.
     """
 
-    def __init__(self, instrument: SampledInstrument, takes: Sequence[Take], *, is_monophonic: bool) -> None:
+    def __init__(self, instrument: SampledInstrument, takes: Sequence[Take], traits: Traits) -> None:
         """Measure an instrument's takes."""
         crest_db = float(np.percentile([take.peak_db - take.level_db for take in takes], 80))
-        self.reference_db = _PEAK_AT_REFERENCE_DB[is_monophonic] - crest_db
+        room_db = 0.0 if traits.is_monophonic else _CHORD_ROOM_DB
+        room_db += _RINGING_ROOM_DB if traits.release_s is None else 0.0
+        self.reference_db = _SINGLE_PEAK_DB - room_db - crest_db
         self.slope_db = _slope(instrument)
         layers: dict[int, list[float]] = defaultdict(list)
         for take in takes:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from after.data.synthesis.exercises import Rng, draw_exercise
 from after.data.synthesis.library import DURATION, ONSET, PITCH, VELOCITY, MidiLibrary, NoteArray, Piece, sort_notes
@@ -12,6 +13,8 @@ from after.midi import Note
 MIN_DURATION_S = 0.04
 TICK_S = 5e-5
 """Times are multiples of this, so the written MIDI file says exactly what is played."""
+
+Values = NDArray[np.float64]
 
 _ATTEMPTS = 16
 _MIN_NOTES = 5
@@ -40,7 +43,7 @@ def draw_phrase(
     notes: NoteArray | None = None
     if rng.random() >= settings.synthetic_share:
         notes = _draw_excerpt(rng, library, playable, settings, is_monophonic=is_monophonic)
-    if notes is None:
+    while notes is None or not len(notes):
         notes = draw_exercise(rng, playable, settings.seconds, is_monophonic=is_monophonic)
     notes = notes.copy()
     notes[:, VELOCITY] = shape_velocities(rng, notes[:, ONSET], notes[:, VELOCITY], settings)
@@ -48,7 +51,7 @@ def draw_phrase(
     return _as_notes(limit_polyphony(notes, max_polyphony))
 
 
-def shape_velocities(rng: Rng, onsets_s: np.ndarray, velocities: np.ndarray, settings: PhraseSettings) -> np.ndarray:
+def shape_velocities(rng: Rng, onsets_s: Values, velocities: Values, settings: PhraseSettings) -> Values:
     """Draw new velocities: a level and an arc for the phrase, the source's own dynamics, accents, and some chance.
 
     Many MIDI files have one velocity throughout; the result covers `settings.softest` to `settings.loudest` anyway.
@@ -118,7 +121,7 @@ def extract_line(notes: NoteArray, *, highest: bool = True) -> NoteArray:
         return notes
     sign = 1.0 if highest else -1.0
     ordered = notes[np.lexsort((sign * notes[:, PITCH], np.round(notes[:, ONSET] / 0.03)))]
-    line: list[np.ndarray] = []
+    line: list[Values] = []
     for note in ordered:
         if line and note[ONSET] - line[-1][ONSET] < 0.03:
             if sign * (note[PITCH] - line[-1][PITCH]) > 0:
@@ -131,7 +134,7 @@ def extract_line(notes: NoteArray, *, highest: bool = True) -> NoteArray:
         line.append(note)
     voice = np.array(line)
     voice[:-1, DURATION] = np.minimum(voice[:-1, DURATION], np.diff(voice[:, ONSET]))
-    return voice[voice[:, DURATION] > 1e-3]
+    return np.asarray(voice[voice[:, DURATION] > 1e-3], dtype=np.float64)
 
 
 def _draw_window(rng: Rng, notes: NoteArray, settings: PhraseSettings) -> NoteArray:
@@ -153,7 +156,7 @@ def _draw_window(rng: Rng, notes: NoteArray, settings: PhraseSettings) -> NoteAr
     return chosen
 
 
-def _surplus_rests(notes: NoteArray) -> np.ndarray:
+def _surplus_rests(notes: NoteArray) -> Values:
     """Give, for each note, by how much the rests before it exceed the longest one allowed."""
     sounding_until = np.maximum.accumulate(notes[:, ONSET] + notes[:, DURATION])
     rests = np.maximum(0.0, notes[1:, ONSET] - sounding_until[:-1] - _LONGEST_REST_S)
@@ -171,7 +174,7 @@ def transpose_to_fit(rng: Rng, notes: NoteArray, pitches: Sequence[int]) -> Note
     shift = int(good[int(rng.integers(len(good)))])
     moved = notes.copy()
     moved[:, PITCH] += shift
-    return moved[playable[heard + shift + 128]]
+    return np.asarray(moved[playable[heard + shift + 128]], dtype=np.float64)
 
 
 def _as_notes(notes: NoteArray) -> tuple[Note, ...]:

@@ -66,7 +66,7 @@ class PhraseSynthesizer:
         self.playable_pitches = playable_pitches(instrument, max_shift)
         self._max_shift = max_shift
         self._takes = [read_take(sample, sample_rate) for sample in instrument.samples]
-        self.loudness = LoudnessCurve(instrument, self._takes, is_monophonic=self.traits.is_monophonic)
+        self.loudness = LoudnessCurve(instrument, self._takes, self.traits)
         self._cache: OrderedDict[tuple[int, int, bool], FloatAudio] = OrderedDict()
         self._cache_bytes = cache_mib << 20
         self._loops: dict[int, Loop] = {}
@@ -117,7 +117,7 @@ class PhraseSynthesizer:
         if bad is not None:
             low, high = min(self.playable_pitches), max(self.playable_pitches)
             raise InstrumentError(
-                f"{self.instrument.name} cannot play {bad}; it takes pitches {low}-{high} at times from 0 s: transpose it"
+                f"{self.instrument.name} cannot play {bad}; transpose it into pitches {low}-{high}, at times from 0 s"
             )
 
     def _cuts(self, notes: Sequence[Note]) -> list[float]:

@@ -17,6 +17,7 @@ _MAX_RISE_S = ((-20.0, 0.025), (-10.0, 0.050))
 """However slow the attack, it reaches these levels this soon after the cut, so the sound starts where its note does."""
 _ATTACK_WINDOW_S = 1.0
 _FADE_S = (0.001, 0.008)
+_LEVEL_SPAN_S = 0.6
 _LEVEL_WINDOW_S = 0.1
 
 
@@ -27,7 +28,7 @@ class Take:
     Attributes:
         sample: where it comes from.
         audio: [T] float32, mono.
-        level_db: RMS of its loudest 100 ms within the first second.
+        level_db: RMS of its loudest 100 ms within the first 0.6 s.
         peak_db: its highest peak.
     """
 
@@ -48,7 +49,7 @@ def read_take(sample: Sample, sample_rate: int) -> Take:
     if not np.isfinite(peak) or peak < 10 ** (SILENCE_DB / 20):
         raise AudioError(f"{sample.path} holds only silence; record it again or remove it")
     cut = cut_to_onset(audio, sample_rate)
-    level_db = _loudest_db(cut[: int(_ATTACK_WINDOW_S * sample_rate)], int(_LEVEL_WINDOW_S * sample_rate))
+    level_db = _loudest_db(cut[: int(_LEVEL_SPAN_S * sample_rate)], int(_LEVEL_WINDOW_S * sample_rate))
     return Take(sample, cut, level_db, 20 * float(np.log10(peak)))
 
 
