@@ -1,7 +1,7 @@
 """Put streaming layers together: in series, beside a shortcut, in parallel; latencies are added up and evened out."""
 
 from collections.abc import Sequence
-from math import lcm
+from math import gcd, lcm
 
 import torch
 from torch import Tensor, nn
@@ -47,7 +47,7 @@ class Serial(Streaming):
         for index, layer in enumerate(layers):
             scaled = latency * layer.up
             if scaled % layer.down:
-                missing = layer.down - latency % layer.down
+                missing = -latency % (layer.down // gcd(layer.up, layer.down))
                 raise ValueError(
                     f"layer {index} ({type(layer).__name__}) divides the frame rate by {layer.down}, but {latency} "
                     f"frames of latency come before it: insert Delay({missing}) in front"
@@ -56,6 +56,7 @@ class Serial(Streaming):
             # the input block must give a whole number of this layer's blocks
             block_size = lcm(block_size, lcm(layer.block_size * down, up) // up)
             up, down = up * layer.up, down * layer.down
+            up, down = up // gcd(up, down), down // gcd(up, down)
         sizes = [layer.num_states for layer in layers]
         super().__init__(block_size=block_size, up=up, down=down, latency=latency, num_states=sum(sizes))
         self.layers = nn.ModuleList(layers)
@@ -95,7 +96,7 @@ class Parallel(Streaming):
 
     def __init__(self, branches: Sequence[Streaming], *, out_width: int) -> None:
         first = branches[0]
-        if any((b.up, b.down) != (first.up, first.down) for b in branches):
+        if any(b.up * first.down != first.up * b.down for b in branches):
             raise ValueError(f"branches run at different ratios: {[(b.up, b.down) for b in branches]}; make them equal")
         latency = max(b.latency for b in branches)
         aligned = [b if b.latency == latency else Serial([b, Delay(out_width, latency - b.latency)]) for b in branches]
