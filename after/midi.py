@@ -12,12 +12,8 @@ from mido.midifiles.meta import KeySignatureError
 from after.errors import MidiError
 from after.files import written_atomically
 
-DEFAULT_TEMPO_US = 500_000
-"""Microseconds per beat where a file sets no tempo: 120 beats per minute."""
-
-WRITE_TICKS_PER_BEAT = 10_000
-"""At 120 beats per minute one tick is 50 us, so written onsets are exact within 25 us."""
-
+DEFAULT_TEMPO_US = 500_000  # per beat, where a file sets no tempo: 120 beats per minute
+WRITE_TICKS_PER_BEAT = 10_000  # at 120 beats per minute a tick is 50 us, so onsets are exact within 25 us
 _TICKS_PER_S = WRITE_TICKS_PER_BEAT * 1_000_000 / DEFAULT_TEMPO_US
 _SUSTAIN, _ALL_SOUND_OFF, _RESET_CONTROLLERS, _ALL_NOTES_OFF = 64, 120, 121, 123
 
@@ -195,10 +191,8 @@ class _Clock:
 
 def _smpte_tick_s(division: int) -> float:
     """Give the length of a tick where a file counts in SMPTE frames (negative division), else 0."""
-    if division >= 0:
-        return 0.0
-    frames_per_s = -(division >> 8)
-    return 1.0 / ((30000 / 1001 if frames_per_s == 29 else frames_per_s) * max(1, division & 0xFF))
+    frames_per_s = 30000 / 1001 if division >> 8 == -29 else -(division >> 8)
+    return 1.0 / (frames_per_s * max(1, division & 0xFF)) if division < 0 else 0.0
 
 
 class _NoteReader:
@@ -226,16 +220,17 @@ class _NoteReader:
 
     def take(self, time_s: float, track: int, message: mido.Message) -> None:
         """Handle one event."""
-        if message.type == "note_on" and message.velocity > 0:
-            program = self.programs.get(message.channel, 0)
-            note = Note(time_s, message.note, message.velocity, 0.0, message.channel, track, program)
-            self.open_notes[message.channel, message.note].append(note)
-        elif message.type in ("note_on", "note_off"):
-            self.close((message.channel, message.note), time_s)
-        elif message.type == "program_change":
-            self.programs[message.channel] = message.program
-        elif message.type == "control_change":
-            self._control(time_s, message.channel, message.control, message.value)
+        match message.type:
+            case "note_on" if message.velocity > 0:
+                program = self.programs.get(message.channel, 0)
+                note = Note(time_s, message.note, message.velocity, 0.0, message.channel, track, program)
+                self.open_notes[message.channel, message.note].append(note)
+            case "note_on" | "note_off":
+                self.close((message.channel, message.note), time_s)
+            case "program_change":
+                self.programs[message.channel] = message.program
+            case "control_change":
+                self._control(time_s, message.channel, message.control, message.value)
 
     def _control(self, time_s: float, midi_channel: int, control: int, value: int) -> None:
         if control in (_ALL_SOUND_OFF, _ALL_NOTES_OFF):
@@ -260,8 +255,7 @@ def _score_of(midi_file: mido.MidiFile) -> Score:
     reader = _NoteReader()
     for ticks, track_index, message in events:
         reader.take(clock.seconds(ticks), track_index, message)
-    last_s = clock.seconds(events[-1][0]) if events else 0.0
-    reader.close_all(last_s)
+    reader.close_all(last_s := clock.seconds(events[-1][0]) if events else 0.0)
     notes = tuple(sorted(reader.notes))
     duration_s = max([last_s, *(note.end_s for note in notes)])
     return Score(notes, tuple(reader.pedals), clock.changes(), duration_s, int(midi_file.ticks_per_beat))
@@ -282,9 +276,8 @@ def _track_of(notes: Sequence[Note], pedals: Sequence[PedalEvent], *, with_tempo
     if with_tempo:
         events.append((0, 0, mido.MetaMessage("set_tempo", tempo=DEFAULT_TEMPO_US)))
     for pedal in pedals:
-        value = 127 if pedal.is_down else 0
-        message = mido.Message("control_change", channel=pedal.midi_channel, control=_SUSTAIN, value=value)
-        events.append((round(pedal.time_s * _TICKS_PER_S), 2, message))
+        change = {"control": _SUSTAIN, "value": 127 if pedal.is_down else 0, "channel": pedal.midi_channel}
+        events.append((round(pedal.time_s * _TICKS_PER_S), 2, mido.Message("control_change", **change)))
     programs: dict[int, int] = {}
     for note in sorted(notes):
         channel = note.midi_channel
