@@ -21,6 +21,18 @@ _FULL_SCALE = 32_768.0
 PEAK_FLOOR_DB = -120.0
 
 
+class _SequentialFile(soundfile.SoundFile):  # type: ignore[misc]
+    """A file read from begin to end only.
+
+    soundfile seeks after every read of a seekable file, which makes the MP3 decoder start anew and damages the audio
+    at each seam.
+    """
+
+    def seekable(self) -> bool:
+        """Say no, so that soundfile does not seek."""
+        return False
+
+
 class RefusedError(Exception):
     """A file that cannot be used; the message is the reason in the report."""
 
@@ -49,7 +61,7 @@ def decode(path: Path, sample_rate: int, spool: BinaryIO, between_blocks: Callab
         RefusedError: if the file is unreadable, empty, ends early, or has NaN or infinite samples.
     """
     try:
-        with soundfile.SoundFile(os.fsencode(path)) as source:
+        with _SequentialFile(os.fsencode(path)) as source:
             return _decode(source, sample_rate, spool, between_blocks)
     except (soundfile.SoundFileError, RuntimeError, ValueError, OSError) as error:
         raise RefusedError(f"unreadable ({_reason(error)})") from error
@@ -82,13 +94,12 @@ def _mono_blocks(source: soundfile.SoundFile) -> Iterator[NDArray[np.float32]]:
     if source.frames == 0:
         raise RefusedError("empty: it holds no samples")
     frames = 0
-    for block in source.blocks(max(1, _BLOCK_SAMPLES // source.channels), dtype="float32", always_2d=True):
+    block_frames = max(1, _BLOCK_SAMPLES // source.channels)
+    while (block := source.read(block_frames, dtype="float32", always_2d=True)).shape[0]:
         mono: NDArray[np.float32] = block[:, 0] if source.channels == 1 else block.mean(axis=1, dtype=np.float32)
         if not np.isfinite(mono).all():
             at_s = (frames + int(np.argmin(np.isfinite(mono)))) / source.samplerate
             raise RefusedError(f"NaN or infinite samples, the first at {at_s:.3f} s")
-        if mono.size == 0:
-            break  # a damaged header may promise hours more
         frames += mono.size
         yield mono
     if frames < source.frames:

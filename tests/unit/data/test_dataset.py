@@ -1,0 +1,114 @@
+"""Crops: a function of seed and iteration, from the right split, balanced, loud enough, within their file."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from after.data.dataset import AudioCrops, CropSettings
+from after.data.prepare import prepare
+from after.data.prepare_settings import PrepareJob
+from after.data.store import Store
+from after.errors import DataError
+from tests.unit.data.audio_folder import save, sine
+
+CHUNK_SAMPLES = 16_384
+CROP_SAMPLES = 4_096
+PLAIN = CropSettings(gain_range_db=None)
+
+
+@pytest.fixture
+def store() -> Store:
+    """Two groups of unequal size, told apart by their level."""
+    for index in range(8):
+        save(f"set/many/{index}.wav", sine(300 + index, 2.0, level=0.5))
+    save("set/few/a.wav", sine(500, 1.0, level=0.1))
+    save("set/few/b.wav", sine(510, 1.0, level=0.1))
+    prepare(
+        PrepareJob(inputs=(Path("set"),), out=Path("store"), workers=0),
+        {"chunk_samples": CHUNK_SAMPLES, "validation": 0.3},
+    )
+    with Store.open("store") as opened:
+        yield opened
+
+
+def test_a_batch_depends_on_seed_and_iteration_only(store: Store) -> None:
+    crops, again = AudioCrops(store, "train", CROP_SAMPLES), AudioCrops(store, "train", CROP_SAMPLES)
+    crops.batch(3, 4)
+    batch = crops.batch(7, 4, seed=1)
+    assert batch.shape == (4, 1, CROP_SAMPLES)
+    assert batch.dtype == torch.float32
+    torch.testing.assert_close(batch, again.batch(7, 4, seed=1), rtol=0, atol=0)
+    for other in (
+        again.batch(8, 4, seed=1),
+        again.batch(7, 4, seed=2),
+        AudioCrops(store, "validation", CROP_SAMPLES).batch(7, 4, seed=1),
+    ):
+        assert not torch.equal(batch, other)
+
+
+def peaks(batch: torch.Tensor) -> torch.Tensor:
+    return batch.abs().amax(dim=(1, 2))
+
+
+def test_groups_are_drawn_equally_or_by_their_length(store: Store) -> None:
+    is_few = peaks(AudioCrops(store, "train", CROP_SAMPLES, PLAIN).batch(0, 400)) < 0.2
+    assert is_few.float().mean() == pytest.approx(0.5, abs=0.1)
+    unbalanced = CropSettings(gain_range_db=None, balance_groups=False)
+    is_few = peaks(AudioCrops(store, "train", CROP_SAMPLES, unbalanced).batch(0, 400)) < 0.2
+    assert is_few.float().mean() < 0.25
+
+
+def test_gain_stays_in_its_range(store: Store) -> None:
+    settings = CropSettings(gain_range_db=(-12.0, -6.0))
+    gains_db = 20 * torch.log10(peaks(AudioCrops(store, "train", CROP_SAMPLES, settings).batch(0, 200)))
+    levels_db = torch.tensor([20 * np.log10(0.5), -20.0])
+    offsets_db = torch.stack([gains_db - level_db for level_db in levels_db])
+    fits = (offsets_db > -12.1) & (offsets_db < -5.9)
+    assert fits.any(dim=0).all()
+    assert offsets_db[0].max() - offsets_db[0].min() > 5
+
+
+def test_silence_is_avoided_but_does_not_hang() -> None:
+    tone = np.concatenate([np.zeros(44_100 * 3), sine(300, 1.0)])
+    save("set/a/a.wav", tone)
+    save("set/a/b.wav", tone)
+    prepare(PrepareJob(inputs=(Path("set"),), out=Path("store"), workers=0), {"chunk_samples": CHUNK_SAMPLES})
+    with Store.open("store") as store:
+        patient = CropSettings(gain_range_db=None, num_attempts=30)
+        assert (peaks(AudioCrops(store, "train", CROP_SAMPLES, patient).batch(0, 50)) > 0.1).float().mean() > 0.95
+        deaf = CropSettings(gain_range_db=None, silence_db=0.0, num_attempts=2)
+        assert AudioCrops(store, "train", CROP_SAMPLES, deaf).batch(0, 5).shape == (5, 1, CROP_SAMPLES)
+
+
+def test_padding_is_not_drawn_where_there_is_enough_audio() -> None:
+    for name in "ab":
+        save(f"set/a/{name}.wav", np.full(CHUNK_SAMPLES + CHUNK_SAMPLES // 2, 0.5))
+    prepare(
+        PrepareJob(inputs=(Path("set"),), out=Path("store"), workers=0),
+        {"chunk_samples": CHUNK_SAMPLES, "min_seconds": 0.1},
+    )
+    with Store.open("store") as store:
+        assert (AudioCrops(store, "train", CROP_SAMPLES, PLAIN).batch(0, 100) == 0.5).all()
+
+
+def test_fixed_crops_are_the_same_every_time_and_cover_the_groups(store: Store) -> None:
+    crops = AudioCrops(store, "train", CROP_SAMPLES)
+    first, again = list(crops.fixed(4, limit=6)), list(crops.fixed(4, limit=6))
+    assert [batch.shape[0] for batch in first] == [4, 2]
+    assert all(torch.equal(left, right) for left, right in zip(first, again, strict=True))
+    assert len({round(float(peak), 1) for peak in peaks(first[0][:2])}) == 2
+    assert sum(batch.shape[0] for batch in crops.fixed(4)) == len(store.keys("train"))
+
+
+def test_what_cannot_be_drawn_is_refused(store: Store) -> None:
+    with pytest.raises(DataError, match="--chunk-seconds"):
+        AudioCrops(store, "train", CHUNK_SAMPLES + 1)
+    save("one/a/a.wav", sine(300, 1.0))
+    prepare(
+        PrepareJob(inputs=(Path("one"),), out=Path("lonely"), workers=0),
+        {"chunk_samples": CHUNK_SAMPLES, "min_seconds": 0.1},
+    )
+    with Store.open("lonely") as lonely, pytest.raises(DataError, match="no validation files"):
+        AudioCrops(lonely, "validation", CROP_SAMPLES)
