@@ -35,7 +35,7 @@ SETTINGS = (
 @click.option("--seed", type=click.IntRange(min=0), help="Another seed gives another split.  [0]")
 @click.option("--min-seconds", type=click.FloatRange(min=0.0), help="Shorter files are skipped.  [1]")
 @click.option("--silence-db", type=click.FloatRange(max=0.0), help="Files with a lower peak are skipped.  [-70]")
-@click.option("--license", "license_text", default="", help="Licence of these files, noted with each.")
+@click.option("--license", "license_text", default="", help="Licence of these files.  [from dataset.json]")
 @click.option("--include", multiple=True, metavar="GLOB", help="Take only these files; may be repeated.")
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Leave these files out; may be repeated.")
 @click.option("--workers", type=click.IntRange(min=0), help="Worker processes.  [one per core]")

@@ -18,7 +18,7 @@ Transaction = lmdb.Transaction
 _READ_MAP_BYTES = 1 << 40
 """Address space, not memory: a reader never has to follow a writer that grows the map."""
 
-_FIRST_WRITE_MAP_BYTES = 1 << 28
+_FIRST_WRITE_MAP_BYTES = 1 << 26
 _MAX_READERS = 512
 
 _log = logging.getLogger(__name__)
@@ -126,8 +126,11 @@ def _open_for_writing(path: Path) -> lmdb.Environment:
 
 
 def _open_for_reading(path: Path) -> lmdb.Environment:
-    """Open with a map of any size; without locks only where the folder is read-only, so that nobody can write."""
+    """Open with a map of any size; without locks only where the folder is read-only, so that nobody can write.
+
+    The system may read ahead: a crop is many pages in a row, and page by page a cold disk gives a fifth of the speed.
+    """
     try:
-        return lmdb.open(str(path), map_size=_READ_MAP_BYTES, readonly=True, readahead=False, max_readers=_MAX_READERS)
+        return lmdb.open(str(path), map_size=_READ_MAP_BYTES, readonly=True, max_readers=_MAX_READERS)
     except (lmdb.ReadonlyError, PermissionError, lmdb.LockError):
-        return lmdb.open(str(path), map_size=_READ_MAP_BYTES, readonly=True, readahead=False, lock=False)
+        return lmdb.open(str(path), map_size=_READ_MAP_BYTES, readonly=True, lock=False)

@@ -16,6 +16,7 @@ import numpy as np
 from after.data.pool import run_in_processes
 from after.data.prepare_chunks import build_record, cut_chunks
 from after.data.prepare_discovery import FileFilter, FoundFile, find_files
+from after.data.prepare_license import licenses_by_group
 from after.data.prepare_report import PrepareReport, summarize, warnings_of
 from after.data.prepare_settings import PrepareJob, PrepareSettings, resolve_settings
 from after.data.prepare_split import fill_empty_side
@@ -30,12 +31,19 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run will do: the settings in force, all files found, and those that are new or look changed."""
+    """What a run will do: the settings in force, all files found, those new or changed, licences by group."""
 
     settings: PrepareSettings
     known: Mapping[str, SourceRecord]
     found: tuple[FoundFile, ...]
     to_do: tuple[FoundFile, ...]
+    licenses: Mapping[str, str]
+
+    def against(self, records: Sequence[SourceRecord]) -> "Plan":
+        """Give the plan for a store that holds these records."""
+        known = {record.source: record for record in records}
+        to_do = tuple(file for file in self.found if not _looks_unchanged(file, known.get(file.source)))
+        return replace(self, known=known, to_do=to_do)
 
 
 @dataclass(slots=True)
@@ -85,7 +93,8 @@ def prepare(job: PrepareJob, given: Mapping[str, Any], progress: Progress | None
     planned = plan(job, given)
     tally = _Tally()
     with Store.open(job.out, "a") as store, _only_writer(store.path) as spool_folder:
-        _tidy(store, planned)
+        planned = planned.against(store.sources())  # another run may just have ended
+        _tidy(store, planned, job)
         try:
             _store_files(store, planned, job, tally, (progress, spool_folder))
             store.put_records(fill_empty_side(store.sources(), planned.settings.validation))
@@ -118,9 +127,7 @@ def _plan(job: PrepareJob, settings: PrepareSettings, records: Sequence[SourceRe
             f"no audio in {', '.join(map(str, job.inputs))}: give folders with wav, flac, ogg, mp3 or aiff files"
             + (", or widen --include and --exclude" if job.include or job.exclude else "")
         )
-    known = {record.source: record for record in records}
-    to_do = tuple(file for file in found if not _looks_unchanged(file, known.get(file.source)))
-    return Plan(settings, known, tuple(found), to_do)
+    return Plan(settings, {}, tuple(found), (), licenses_by_group(job.inputs)).against(records)
 
 
 def _store_files(
@@ -133,7 +140,8 @@ def _store_files(
     with closing(run_in_processes(prepare_file, tasks, job.workers)) as results:
         for task, outcome in results:
             if isinstance(outcome, Prepared):
-                record = build_record(by_source[task.source], outcome, planned.settings, job.license)
+                file = by_source[task.source]
+                record = build_record(file, outcome, planned.settings, _license(file, planned, job))
                 samples = np.memmap(task.spool_path, "<i2", mode="r")
                 store.put_source(record, cut_chunks(record, samples, outcome.notes, planned.settings))
                 tally.stored += 1
@@ -151,13 +159,24 @@ def _store_files(
                 progress(tally.stored + tally.skipped + tally.unchanged, len(tasks))
 
 
-def _tidy(store: Store, planned: Plan) -> None:
-    """Make a store ready for a run: settings written, remains of a killed run and of deleted bad files gone."""
+def _license(file: FoundFile, planned: Plan, job: PrepareJob) -> str:
+    """Give a file's licence: what the user says, else what the data set says of its group."""
+    return job.license or planned.licenses.get(file.group, "")
+
+
+def _tidy(store: Store, planned: Plan, job: PrepareJob) -> None:
+    """Make a store ready for a run: settings and licences noted, remains of a killed run and of deleted files gone."""
     store.drop_orphans()
     here = {file.source for file in planned.found}
     folders = {source.partition("/")[0] for source in here}
     listed = (entry["source"] for entry in store.skipped())
     store.forget_skipped(source for source in listed if source not in here and source.partition("/")[0] in folders)
+    wanted = {file.source: _license(file, planned, job) for file in planned.found}
+    store.put_records(
+        replace(record, license=wanted[source])
+        for source, record in planned.known.items()
+        if wanted.get(source, "") not in ("", record.license)
+    )
     _write_manifest(store, planned.settings)
 
 

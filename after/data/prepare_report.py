@@ -126,7 +126,7 @@ def _describe_notes(summary: Mapping[str, Any]) -> list[str]:
 def _count(records: Sequence[SourceRecord], sample_rate: int) -> dict[str, float]:
     """Count hours, files and chunks."""
     return {
-        "hours": round(sum(record.num_samples for record in records) / sample_rate / 3600, 6),
+        "hours": round(sum(record.stored_samples for record in records) / sample_rate / 3600, 6),
         "files": len(records),
         "chunks": sum(record.num_chunks for record in records),
     }

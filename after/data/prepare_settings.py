@@ -46,7 +46,10 @@ class PrepareSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PrepareJob:
-    """One run: files in, store out. `license` is noted with each file of this run; 0 workers: no extra process."""
+    """One run: files in, store out.
+
+    `license` is noted with each file (empty: what dataset.json says); 0 workers means no extra process.
+    """
 
     inputs: tuple[Path, ...]
     out: Path

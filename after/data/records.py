@@ -63,6 +63,11 @@ class SourceRecord:
     pitch_counts: Mapping[int, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
+    @property
+    def stored_samples(self) -> int:
+        """Samples of audio that are in chunks."""
+        return self.num_samples - self.dropped_samples
+
     def chunk_key(self, index: int) -> str:
         """Give the key of the chunk with this index."""
         return f"{self.chunk_prefix}-{index:06d}"

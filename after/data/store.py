@@ -1,16 +1,7 @@
-"""The data store: chunks of audio and what belongs to them, in one LMDB folder.
-
-Records, all readable without this program:
-
-- `manifest`: JSON, see `Store.manifest`.
-- `source/<id>`: JSON `SourceRecord` of one file. It is written last, so a file whose record exists is wholly there.
-- `skipped/<id>`: JSON, a file that was refused and why.
-- `chunk/<key>`: JSON metadata of one chunk.
-- `array/<key>/<name>`: a safetensors block with one array, so that adding latents does not rewrite audio.
-"""
+"""The data store: chunks of audio and what belongs to them, in one LMDB folder."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -19,6 +10,7 @@ from typing import Any, Literal, Self
 
 from after.data.database import Database, Mode, Transaction, scan, scan_keys
 from after.data.records import Array, SourceRecord, encode_array, encode_json, source_id, view_array
+from after.data.store_layout import array_key, chunk_key, delete_chunks, prefix_of, scan_chunk_records
 from after.errors import DataError
 
 SCHEMA_VERSION = 1
@@ -122,14 +114,14 @@ class Store:
 
     def names(self, key: str) -> list[str]:
         """Give the names of the arrays stored for a chunk, sorted."""
-        prefix = _array_key(key, "")
+        prefix = array_key(key, "")
         with self._database.reading() as transaction:
             return [name[len(prefix) :].decode() for name in scan_keys(transaction, prefix)]
 
     def has(self, key: str, name: str) -> bool:
         """Tell whether the chunk has an array of this name."""
         with self._database.reading() as transaction:
-            return transaction.get(_array_key(key, name)) is not None
+            return transaction.get(array_key(key, name)) is not None
 
     def read(self, key: str, names: Iterable[str] | None = None) -> dict[str, Array]:
         """Copy arrays of one chunk out of the store.
@@ -161,7 +153,7 @@ class Store:
             DataError: if there is no such chunk.
         """
         with self._database.reading() as transaction:
-            data = transaction.get(_chunk_key(key))
+            data = transaction.get(chunk_key(key))
             if data is None:
                 raise self._no_chunk(key)
             chunk: dict[str, Any] = json.loads(bytes(data))
@@ -194,9 +186,7 @@ class Store:
         remaining = iter(items)
         while batch := list(islice(remaining, batch_size)):
             rows = [
-                (_array_key(key, name), encode_array(name, array))
-                for key, part in batch
-                for name, array in part.items()
+                (array_key(key, name), encode_array(name, array)) for key, part in batch for name, array in part.items()
             ]
             self._put(rows, must_exist=[key for key, _ in batch])
 
@@ -212,8 +202,8 @@ class Store:
         size_bytes = 0
         for index, chunk in enumerate(chunks):
             key = record.chunk_key(index)
-            new = [(_array_key(key, name), encode_array(name, array)) for name, array in chunk.arrays.items()]
-            new.append((_chunk_key(key), encode_json({**chunk.metadata, "source": record.source})))
+            new = [(array_key(key, name), encode_array(name, array)) for name, array in chunk.arrays.items()]
+            new.append((chunk_key(key), encode_json({**chunk.metadata, "source": record.source})))
             rows += new
             size_bytes += sum(len(data) for _, data in new)
             if size_bytes > _BATCH_BYTES:
@@ -224,7 +214,7 @@ class Store:
         def write(transaction: Transaction) -> None:
             for row_key, data in rows:
                 transaction.put(row_key, data)
-            _delete_chunks(transaction, identifier, keep_prefix=record.chunk_prefix)
+            delete_chunks(transaction, identifier, keep_prefix=record.chunk_prefix)
             transaction.delete(b"skipped/" + identifier)
             transaction.put(b"source/" + identifier, record.to_json())
 
@@ -239,7 +229,7 @@ class Store:
         identifier = source_id(source).encode()
 
         def write(transaction: Transaction) -> None:
-            _delete_chunks(transaction, identifier, keep_prefix=None)
+            delete_chunks(transaction, identifier, keep_prefix=None)
             transaction.delete(b"source/" + identifier)
             transaction.put(b"skipped/" + identifier, encode_json({"source": source, "reason": reason}))
 
@@ -254,7 +244,7 @@ class Store:
         """Remove what an interrupted `put_source` left without a record; returns the number of LMDB records."""
         known = {record.chunk_prefix for record in self.sources()}
         with self._database.reading() as transaction:
-            orphans = [key for key in _scan_chunk_records(transaction) if _prefix_of(key) not in known]
+            orphans = [key for key in scan_chunk_records(transaction) if prefix_of(key) not in known]
         if orphans:
             self._database.write(lambda transaction: [transaction.delete(key) for key in orphans])
         return len(orphans)
@@ -264,7 +254,7 @@ class Store:
 
         def write(transaction: Transaction) -> None:
             for key in must_exist:
-                if transaction.get(_chunk_key(key)) is None:
+                if transaction.get(chunk_key(key)) is None:
                     raise self._no_chunk(key)
             for row_key, data in rows:
                 transaction.put(row_key, data)
@@ -273,42 +263,10 @@ class Store:
 
     def _block(self, transaction: Transaction, key: str, name: str) -> bytes | memoryview:
         """Find one array's block inside a transaction."""
-        block = transaction.get(_array_key(key, name))
+        block = transaction.get(array_key(key, name))
         if block is None:
             raise DataError(f"chunk {key!r} of {self.path} has no array {name!r}; see Store.names and Store.keys")
         return block
 
     def _no_chunk(self, key: str) -> DataError:
         return DataError(f"{self.path} has no chunk {key!r}; take keys from Store.keys")
-
-
-def _chunk_key(key: str) -> bytes:
-    return f"chunk/{key}".encode()
-
-
-def _array_key(key: str, name: str) -> bytes:
-    return f"array/{key}/{name}".encode()
-
-
-def _prefix_of(record_key: bytes) -> str:
-    """Give the source's chunk prefix from the key of a `chunk/` or `array/` record."""
-    return record_key.split(b"/")[1].rpartition(b"-")[0].decode()
-
-
-def _scan_chunk_records(transaction: Transaction) -> Iterator[bytes]:
-    """Give the keys of all records that belong to chunks."""
-    yield from scan_keys(transaction, b"chunk/")
-    yield from scan_keys(transaction, b"array/")
-
-
-def _delete_chunks(transaction: Transaction, identifier: bytes, *, keep_prefix: str | None) -> None:
-    """Remove the chunks of a source's present version, unless it is the version to keep."""
-    data = transaction.get(b"source/" + identifier)
-    if data is None:
-        return
-    prefix = SourceRecord.from_json(bytes(data)).chunk_prefix
-    if prefix == keep_prefix:
-        return
-    for kind in (b"chunk/", b"array/"):
-        for key in list(scan_keys(transaction, kind + prefix.encode() + b"-")):
-            transaction.delete(key)

@@ -1,5 +1,6 @@
 """prepare: what goes in comes out at the right place and pitch; bad files cost one line each; runs add up."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -288,11 +289,29 @@ def test_the_manifest_counts_what_is_there() -> None:
     summary = manifest["summary"]
     assert manifest["schema_version"] == 1
     assert sum(split["files"] for split in summary["splits"].values()) == 3
-    assert sum(split["hours"] for split in summary["splits"].values()) == pytest.approx(6 / 3600, rel=0.15)
+    assert sum(split["hours"] for split in summary["splits"].values()) == pytest.approx(6 / 3600, rel=1e-3)
     assert sum(split["files"] for split in summary["groups"]["piano"].values()) == 2
     assert (summary["pitch_histogram"][60], summary["pitch_histogram"][72], summary["notes"]) == (2, 1, 3)
     with Store.open("store") as store:
         assert {store.metadata(key)["license"] for key in store.keys("train")} == {"CC0-1.0"}
+
+
+def test_licences_come_from_the_dataset_file_unless_given() -> None:
+    save_set("set", {"piano/a.wav": 1.0, "flute/b.wav": 1.0})
+    credits_ = [{"licence": "CC0-1.0", "source": "someone"}, {"licence": "CC-BY-4.0", "source": "another"}]
+    Path("set/dataset.json").write_text(json.dumps({"instruments": {"piano": {"credits": credits_}}}))
+    run("set")
+    with Store.open("store") as store:
+        assert {record.group: record.license for record in store.sources()} == {
+            "piano": "CC0-1.0 (someone); CC-BY-4.0 (another)",
+            "flute": "",
+        }
+    assert run("set", license_text="mine").unchanged == 2
+    with Store.open("store") as store:
+        assert {record.license for record in store.sources()} == {"mine"}
+    Path("set/dataset.json").write_text("[]")
+    with pytest.raises(DataError, match=r"dataset\.json"):
+        run("set", out="third")
 
 
 def test_inputs_that_cannot_work_are_named() -> None:

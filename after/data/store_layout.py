@@ -1,0 +1,49 @@
+"""How the store names its LMDB records.
+
+Records, all readable without this program:
+
+- `manifest`: JSON, see `Store.manifest`.
+- `source/<id>`: JSON `SourceRecord` of one file. It is written last, so a file whose record exists is wholly there.
+- `skipped/<id>`: JSON, a file that was refused and why.
+- `chunk/<key>`: JSON metadata of one chunk.
+- `array/<key>/<name>`: a safetensors block with one array, so that adding latents does not rewrite audio.
+"""
+
+from collections.abc import Iterator
+
+from after.data.database import Transaction, scan_keys
+from after.data.records import SourceRecord
+
+
+def chunk_key(key: str) -> bytes:
+    """Give the LMDB key of a chunk's metadata."""
+    return f"chunk/{key}".encode()
+
+
+def array_key(key: str, name: str) -> bytes:
+    """Give the LMDB key of one array of a chunk; with an empty name, what all of them begin with."""
+    return f"array/{key}/{name}".encode()
+
+
+def prefix_of(record_key: bytes) -> str:
+    """Give the source's chunk prefix from the key of a `chunk/` or `array/` record."""
+    return record_key.split(b"/")[1].rpartition(b"-")[0].decode()
+
+
+def scan_chunk_records(transaction: Transaction) -> Iterator[bytes]:
+    """Give the keys of all records that belong to chunks."""
+    yield from scan_keys(transaction, b"chunk/")
+    yield from scan_keys(transaction, b"array/")
+
+
+def delete_chunks(transaction: Transaction, identifier: bytes, *, keep_prefix: str | None) -> None:
+    """Remove the chunks of a source's present version, unless it is the version to keep."""
+    data = transaction.get(b"source/" + identifier)
+    if data is None:
+        return
+    prefix = SourceRecord.from_json(bytes(data)).chunk_prefix
+    if prefix == keep_prefix:
+        return
+    for kind in (b"chunk/", b"array/"):
+        for key in list(scan_keys(transaction, kind + prefix.encode() + b"-")):
+            transaction.delete(key)
