@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from after.data.pool import run_in_processes
 from after.data.prepare_chunks import build_record, cut_chunks
 from after.data.prepare_discovery import FileFilter, FoundFile, find_files
@@ -142,8 +140,7 @@ def _store_files(
             if isinstance(outcome, Prepared):
                 file = by_source[task.source]
                 record = build_record(file, outcome, planned.settings, _license(file, planned, job))
-                samples = np.memmap(task.spool_path, "<i2", mode="r")
-                store.put_source(record, cut_chunks(record, samples, outcome.notes, planned.settings))
+                store.put_source(record, cut_chunks(record, task.spool_path, outcome.notes, planned.settings))
                 tally.stored += 1
                 tally.num_samples += record.num_samples
             elif isinstance(outcome, Unchanged):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -68,13 +69,13 @@ def build_record(file: FoundFile, outcome: Prepared, settings: PrepareSettings, 
 
 
 def cut_chunks(
-    record: SourceRecord, samples: NDArray[np.int16], notes: NoteArray | None, settings: PrepareSettings
+    record: SourceRecord, spool_path: Path, notes: NoteArray | None, settings: PrepareSettings
 ) -> Iterator[Chunk]:
-    """Cut a decoded file: `samples` int16 [T] at the store's rate, `notes` with times from the file's start."""
+    """Cut a decoded file: the spool file holds int16 at the store's rate, `notes` with times from the file's start."""
     for index, span in enumerate(chunk_spans(record.num_samples, settings.chunk_samples)):
         stop = span.offset_samples + span.valid_samples
         audio = np.zeros(settings.chunk_samples, dtype="<i2")
-        audio[: span.valid_samples] = samples[span.offset_samples : stop]
+        audio[: span.valid_samples] = np.fromfile(spool_path, "<i2", span.valid_samples, offset=2 * span.offset_samples)
         arrays: dict[str, NDArray[Any]] = {"audio": audio}
         if notes is not None:
             arrays["notes"] = notes_in_span(
