@@ -1,6 +1,6 @@
 """`after render`: a MIDI file and a timbre in, an audio file out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,12 +11,14 @@ import click
 from render.errors import RenderError, TimbreError
 
 if TYPE_CHECKING:
-    from after.instrument import Instrument
-
     from render.engine import Progress, RenderResult, RenderSettings
     from render.timeline import Timeline
+    from render.voices import Instrument
 
 _FILE = click.Path(path_type=Path)
+
+InstrumentLoader = Callable[[Path | None], "Instrument"]
+"""Loads an instrument file, or the bundled one; a program that embeds the command may hand its own to click as `obj`."""
 
 _EXAMPLES = """\b
 Examples:
@@ -112,20 +114,22 @@ class RenderOptions:
 )
 @click.option("--picture", type=_FILE, metavar="FILE.png", help="Also draw the notes over the spectrogram.")
 @click.option("--list-timbres", is_flag=True, help="Print the instrument's timbres and stop.")
-def command(**arguments: Any) -> None:
+@click.pass_obj
+def command(loader: InstrumentLoader | None, /, **arguments: Any) -> None:
     """Render a MIDI file with an instrument.
 
     All tracks and channels are played, each channel by its own performer; the sustain pedal and tempo changes are
     honoured. The drum channel (10) is left out.
     """
     options = RenderOptions(**arguments)
+    load = loader or _load_instrument
     if options.list_timbres:
-        for name in _load_instrument(options.instrument).timbres:
+        for name in load(options.instrument).timbres:
             click.echo(name)
         return
     if options.midi_file is None:
         raise RenderError("no MIDI file was given: after render song.mid -o song.wav")
-    _render(options, options.midi_file)
+    _render(options, options.midi_file, load)
 
 
 def parse_timbre_for(assignments: Sequence[str]) -> dict[int, str]:
@@ -145,7 +149,7 @@ def parse_timbre_for(assignments: Sequence[str]) -> dict[int, str]:
     return chosen
 
 
-def _render(options: RenderOptions, midi_file: Path) -> None:
+def _render(options: RenderOptions, midi_file: Path, load: InstrumentLoader) -> None:
     """Check everything that can be checked, then render and write."""
     from after.midi import read_midi
     from render.effects import load_effects
@@ -161,7 +165,7 @@ def _render(options: RenderOptions, midi_file: Path) -> None:
         check_place(options.picture, force=options.force)
     effects = load_effects(options.effects)
     timbre_for = parse_timbre_for(options.timbre_for)
-    instrument = _load_instrument(options.instrument)
+    instrument = load(options.instrument)
     timeline = timeline_from_midi(score, options.timbre, timbre_for, timbres=instrument.timbres)
     timeline = replace(timeline, effects=effects)
     _say(timeline.remarks)
@@ -200,7 +204,8 @@ def _draw(path: Path, timeline: "Timeline", result: "RenderResult") -> None:
     from after.evaluation.picture import draw_render
 
     notes = sorted(note for track in timeline.tracks for note in track.notes())
-    draw_render(path, result.audio, result.sample_rate, notes)
+    title = ", ".join(track.name for track in timeline.tracks)
+    draw_render(path, result.audio, result.sample_rate, notes, title)
     click.echo(f"{path}")
 
 

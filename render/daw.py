@@ -69,12 +69,17 @@ def _nodes(engine: Any, lanes: Sequence[Lane]) -> list[tuple[Any, list[str]]]:
     """Make the graph: one playback processor per lane, all into one sum."""
     names = [f"lane {index}" for index in range(len(lanes))]
     nodes: list[tuple[Any, list[str]]] = [
-        (engine.make_playback_processor(name, np.ascontiguousarray(lane.audio, dtype=np.float32)), [])
-        for name, lane in zip(names, lanes, strict=True)
+        (engine.make_playback_processor(name, _stereo(lane.audio)), []) for name, lane in zip(names, lanes, strict=True)
     ]
     gains = [float(10.0 ** (lane.gain_db / 20.0)) for lane in lanes]
     nodes.append((engine.make_add_processor("mix", gains), names))
     return nodes
+
+
+def _stereo(audio: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Put mono on both channels: DawDreamer connects channel by channel, so all lanes must have the same two."""
+    both = np.repeat(audio, 2, axis=0) if audio.shape[0] == 1 else audio
+    return np.ascontiguousarray(both, dtype=np.float32)
 
 
 def tempo_curve(tempo_map: TempoMap, duration_s: float) -> NDArray[np.float32]:

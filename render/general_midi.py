@@ -46,7 +46,7 @@ PROGRAM_NAMES: tuple[str, ...] = (
 
 _WISHES: dict[int, str] = {
     0: "grand piano", 1: "bright piano", 2: "electric grand, epiano cp80", 3: "honky tonk, upright piano",
-    4: "epiano, electric piano, rhodes", 5: "epiano, electric piano, wurlitzer", 6: "harpsichord", 7: "clavinet, clav",
+    4: "rhodes, electric piano, epiano", 5: "wurlitzer, electric piano, epiano", 6: "harpsichord", 7: "clavinet, clav",
     8: "celesta", 9: "glockenspiel", 10: "music box", 11: "vibraphone",
     12: "marimba", 13: "xylophone", 14: "tubular bells, bells", 15: "dulcimer, harp",
     19: "church organ, pipe organ", 20: "reed organ, harmonium", 21: "accordion", 22: "harmonica", 23: "accordion",

@@ -42,7 +42,7 @@ def _words(name: str) -> tuple[str, ...]:
 
 def _nearest(asked: str, timbres: Sequence[str]) -> str:
     """Say which name comes nearest, by its whole or by one of its words."""
-    by_spelling = {word: name for name in timbres for word in (*_words(name), name.lower())}
+    by_spelling = {word: name for name in timbres for word in _words(name)} | {name.lower(): name for name in timbres}
     close = difflib.get_close_matches(asked.lower(), by_spelling, n=1)
     return f" (did you mean {by_spelling[close[0]]}?)" if close else ""
 
