@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _FILE = click.Path(path_type=Path)
 
 InstrumentLoader = Callable[[Path | None], "Instrument"]
-"""Loads an instrument file, or the bundled one; a program that embeds the command may hand its own to click as `obj`."""
+"""Loads an instrument file, or the bundled one; who embeds the command may hand another loader to click as `obj`."""
 
 _EXAMPLES = """\b
 Examples:

@@ -55,7 +55,8 @@ def test_a_file_gives_plugins_in_order(tmp_path):
 def test_choices_and_switches_are_written_as_toml_has_them(tmp_path):
     path = write_chain(
         tmp_path,
-        '[[effect]]\nplugin = "LadderFilter"\nmode = "HPF12"\n[[effect]]\nplugin = "BrickwallLimiter"\ntrue_peak = true\n',
+        '[[effect]]\nplugin = "LadderFilter"\nmode = "HPF12"\n'
+        '[[effect]]\nplugin = "BrickwallLimiter"\ntrue_peak = true\n',
     )
     assert apply_effects(impulse(), load_effects(path), RATE).shape == (2, RATE)
 

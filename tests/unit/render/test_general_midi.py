@@ -3,7 +3,14 @@ import pytest
 from render.errors import TimbreError
 from render.general_midi import PROGRAM_NAMES, nearest_timbre, program_name
 
-TIMBRES = ["bagpipe", "banjo", "bassoon", "cello_solo", "choir_female_aa", "clarinet", "contrabass_arco", "contrabass_pizz", "epiano_cp80", "epiano_wurlitzer", "flute", "glockenspiel", "guitar_archtop", "guitar_nylon", "guitar_steel", "harp", "piano_grand", "piano_upright", "sax_alto", "sax_tenor", "sf_accordion", "sf_church_organ", "sf_english_horn", "sf_french_horn", "sf_harpsichord", "sf_marimba", "sf_muted_trumpet", "sf_oboe", "sf_pan_flute", "sf_reed_organ", "sf_viola", "sitar", "trombone", "trumpet", "tuba", "vibraphone", "violin_solo", "voice_male_oo", "xylophone"]
+TIMBRES = [
+    "bagpipe", "banjo", "bassoon", "cello_solo", "choir_female_aa", "clarinet", "contrabass_arco",
+    "contrabass_pizz", "epiano_cp80", "epiano_wurlitzer", "flute", "glockenspiel", "guitar_archtop",
+    "guitar_nylon", "guitar_steel", "harp", "piano_grand", "piano_upright", "sax_alto", "sax_tenor",
+    "sf_accordion", "sf_church_organ", "sf_english_horn", "sf_french_horn", "sf_harpsichord",
+    "sf_marimba", "sf_muted_trumpet", "sf_oboe", "sf_pan_flute", "sf_reed_organ", "sf_viola", "sitar",
+    "trombone", "trumpet", "tuba", "vibraphone", "violin_solo", "voice_male_oo", "xylophone",
+]  # fmt: skip
 
 
 def test_there_are_128_programs_with_different_names():
