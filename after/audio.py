@@ -1,7 +1,7 @@
 """Audio files in and out, and sample-rate conversion; numpy only."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile
@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from after.errors import AudioError
 from after.files import written_atomically
+
+WRITE_FRAMES = 65536
+"""Frames handed to the encoder at a time."""
 
 FloatAudio = NDArray[np.float32]
 
@@ -69,9 +72,21 @@ def write_audio(
         raise AudioError(f"{path.suffix} files cannot hold {subtype}; choose another subtype or suffix")
     try:
         with written_atomically(path) as temporary, temporary.open("wb") as stream:
-            soundfile.write(stream, channels_first.T, sample_rate, subtype=subtype, format=file_format)
+            _write_frames(stream, channels_first.T, sample_rate, subtype, file_format)
     except (soundfile.SoundFileError, OSError) as error:
         raise AudioError(f"{path} cannot be written ({error}); choose a folder you may write to") from error
+
+
+def _write_frames(
+    stream: BinaryIO, frames: NDArray[np.floating[Any]], sample_rate: int, subtype: str, file_format: str
+) -> None:
+    """Write [T, C] frames in pieces: libsndfile's Vorbis encoder overruns its stack on a minute handed over at once."""
+    num_channels = frames.shape[1]
+    with soundfile.SoundFile(
+        stream, "w", samplerate=sample_rate, channels=num_channels, subtype=subtype, format=file_format
+    ) as file:
+        for start in range(0, len(frames), WRITE_FRAMES):
+            file.write(frames[start : start + WRITE_FRAMES])
 
 
 def resample(audio: NDArray[np.floating[Any]], from_rate: float, to_rate: float) -> FloatAudio:

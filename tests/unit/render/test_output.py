@@ -76,3 +76,9 @@ def test_a_folder_that_vanished_is_one_error(tmp_path):
     place.write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
         write_render(place / "a.wav", RESULT, bit_depth=16)
+
+
+def test_minutes_of_ogg_are_written(tmp_path):
+    minutes = RenderResult(np.tile(AUDIO, (1, 1200)), 44100)
+    write_render(tmp_path / "long.ogg", minutes, bit_depth=16)
+    assert soundfile.info(tmp_path / "long.ogg").frames == 1200 * 3001
