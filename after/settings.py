@@ -56,7 +56,8 @@ class CodecSettings:
             )
         _require(
             0 < self.encoder_fall <= self.encoder_window // 2,
-            f"codec.encoder_fall is {self.encoder_fall}; it must lie between 1 and half the encoder window ({self.encoder_window // 2})",
+            f"codec.encoder_fall is {self.encoder_fall}; it must lie between 1 and half the encoder window "
+            f"({self.encoder_window // 2})",
         )
 
     @property
@@ -164,7 +165,8 @@ class CodecTrainingSettings:
     def __post_init__(self) -> None:
         _require(
             self.crop_samples % self.codec.hop_length == 0,
-            f"crop_samples is {self.crop_samples}; it must be a multiple of the codec's hop length {self.codec.hop_length}",
+            f"crop_samples is {self.crop_samples}; it must be a multiple of the codec's hop length "
+            f"{self.codec.hop_length}",
         )
 
 
@@ -228,7 +230,8 @@ class DenoiserSettings:
 
     def __post_init__(self) -> None:
         _require(
-            self.network == "transformer", f"model.denoiser.network is {self.network!r}; this version knows 'transformer'"
+            self.network == "transformer",
+            f"model.denoiser.network is {self.network!r}; this version knows 'transformer'",
         )
         _require(
             self.width % self.num_heads == 0,

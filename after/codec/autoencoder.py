@@ -52,14 +52,17 @@ class Codec(nn.Module):
         """
         if audio.dim() != 3 or audio.size(1) != 1 or audio.size(2) % self.hop_length:
             raise AudioError(
-                f"audio has shape {list(audio.shape)}; encode takes [batch, 1, T] with T a multiple of {self.hop_length}: pad it"
+                f"audio has shape {list(audio.shape)}; encode takes [batch, 1, T] with T a multiple of "
+                f"{self.hop_length}: pad it"
             )
-        return self.encoder(audio.transpose(1, 2)).transpose(1, 2)
+        latents: Tensor = self.encoder(audio.transpose(1, 2))
+        return latents.transpose(1, 2)
 
     @torch.jit.ignore
     def decode(self, latents: Tensor) -> Tensor:
         """Turn latents [B, D, L] into audio [B, 1, L * hop_length]."""
-        return self.decoder(latents.transpose(1, 2)).transpose(1, 2)
+        audio: Tensor = self.decoder(latents.transpose(1, 2))
+        return audio.transpose(1, 2)
 
     @torch.jit.ignore
     def forward(self, audio: Tensor) -> tuple[Tensor, Tensor]:

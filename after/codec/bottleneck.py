@@ -15,6 +15,9 @@ class LatentNorm(nn.Module):
         momentum: weight of a new batch in the running averages.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, num_latents: int, *, noise: float, momentum: float = 0.01) -> None:
         super().__init__()
         self.noise = noise

@@ -27,7 +27,7 @@ class LogMagnitude(nn.Module):
 class SpectralHead(nn.Module):
     """Turn features into the samples of one frame, through magnitude and phase.
 
-    Source: Siuzdak 2023 (Vocos), arXiv 2306.00814, section 3.2: the phase is predicted as an angle that may wrap freely.
+    Source: Siuzdak 2023 (Vocos), arXiv 2306.00814, section 3.2: the phase is an angle that may wrap freely.
 
     Args:
         width: features.
@@ -49,4 +49,5 @@ class SpectralHead(nn.Module):
         log_magnitude, angle = x.chunk(2, dim=-1)
         # exp(5) is 43 dB over full scale for one bin of the 1024-point transform: enough, and it cannot overflow
         magnitude = torch.exp(torch.clamp(log_magnitude, max=5.0))
-        return torch.fft.irfft(torch.polar(magnitude, angle), n=self.size)
+        frames: Tensor = torch.fft.irfft(torch.polar(magnitude, angle), n=self.size)
+        return frames

@@ -16,7 +16,9 @@ def onset_value(fraction: float) -> float:
     return 1.0 - 0.5 * fraction
 
 
-def piano_roll(notes: NDArray[np.float32], num_frames: int, *, frame_rate: float, start_s: float = 0.0) -> NDArray[np.float32]:
+def piano_roll(
+    notes: NDArray[np.float32], num_frames: int, *, frame_rate: float, start_s: float = 0.0
+) -> NDArray[np.float32]:
     """Turn notes into structure frames.
 
     A pitch sounds in every frame that it touches, one frame at least. When a pitch is struck again inside a frame the

@@ -17,6 +17,9 @@ def build_structure_encoder(structure_channels: int, width: int, *, num_blocks: 
     return Serial(
         [
             CausalConv1d(structure_channels, width, kernel_size=3),
-            *[ConvNextBlock(width, kernel_size=kernel_size, expansion=2, scale=1.0 / num_blocks) for _ in range(num_blocks)],
+            *[
+                ConvNextBlock(width, kernel_size=kernel_size, expansion=2, scale=1.0 / num_blocks)
+                for _ in range(num_blocks)
+            ],
         ]
     )

@@ -1,6 +1,7 @@
 """Rectified flow: the straight path from noise to data and the loss that learns its direction.
 
-Source: Liu et al. 2022, arXiv 2209.03003, equation 1; time distribution: Esser et al. 2024, arXiv 2403.03206, section 3.1.
+Source: Liu et al. 2022, arXiv 2209.03003, equation 1; time distribution: Esser et al. 2024, arXiv 2403.03206,
+section 3.1.
 """
 
 import torch

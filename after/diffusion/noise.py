@@ -1,4 +1,4 @@
-"""Noise as a function of (seed, frame): a stream draws the same values whatever its block size and wherever it starts."""
+"""Noise as a function of (seed, frame): a stream draws the same values at any block size and from any start."""
 
 import math
 

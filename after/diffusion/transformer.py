@@ -4,7 +4,7 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from after.streaming.attention import LocalAttention
 
@@ -31,6 +31,10 @@ class Block(nn.Module):
         self.expand = nn.Linear(width, expansion * width)
         self.shrink = nn.Linear(expansion * width, width)
         self.table = nn.Parameter(torch.zeros(6 * width))
+
+    def init_state(self, batch_size: int) -> list[Tensor]:
+        """Give the empty key and value cache."""
+        return self.attention.init_state(batch_size)
 
     def step(self, x: Tensor, modulation: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """Run one block [B, T, width] under modulation [B, 1 or T, 6 * width]."""
@@ -97,7 +101,7 @@ class TransformerDenoiser(nn.Module):
         """Give the empty key and value caches of all blocks."""
         state: list[Tensor] = []
         for block in self.blocks:
-            state.extend(block.attention.init_state(batch_size))
+            state.extend(block.init_state(batch_size))  # type: ignore[operator]
         return state
 
     def step(
@@ -120,6 +124,6 @@ class TransformerDenoiser(nn.Module):
         x = self.project_in(x_t) + structure
         next_state: list[Tensor] = []
         for index, block in enumerate(self.blocks):
-            x, part = block.step(x, modulation, state[2 * index : 2 * index + 2])
+            x, part = block.step(x, modulation, state[2 * index : 2 * index + 2])  # type: ignore[operator]
             next_state.extend(part)
         return self.project_out(self.norm(x)), next_state

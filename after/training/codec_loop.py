@@ -11,7 +11,8 @@ from torch import Tensor
 from after.codec.autoencoder import Codec, build_codec
 from after.codec.losses import SpectralLoss
 from after.config import to_dict
-from after.data.dataset import AudioCrops, Prefetcher
+from after.data.dataset import AudioCrops
+from after.data.prefetch import Prefetcher
 from after.data.store import Store
 from after.errors import DataError
 from after.features.mel import log_mel_distance
@@ -42,9 +43,7 @@ class Outcome:
 def build_loss(settings: CodecTrainingSettings) -> SpectralLoss:
     """Build the spectral loss from its settings."""
     loss = settings.loss
-    return SpectralLoss(
-        loss.scales, floor=loss.floor, linear_weight=loss.linear_weight, log_weight=loss.log_weight
-    )
+    return SpectralLoss(loss.scales, floor=loss.floor, linear_weight=loss.linear_weight, log_weight=loss.log_weight)
 
 
 def _draw_scales(settings: CodecTrainingSettings, iteration: int) -> tuple[int, ...]:
@@ -169,7 +168,7 @@ def _loop(
     iteration, metric = start, None
     with batches, progress, StopRequest(time_limit_s) as stop:
         while iteration < training.iterations and not stop.requested:
-            audio = batches.get(iteration).to(place)
+            audio = next(batches).to(place)
             rate = learning_rate(iteration, schedule)
             set_learning_rate(optimizer, rate)
             with autocast(place, training.precision):

@@ -30,7 +30,7 @@ def pick_device(name: str) -> torch.device:
 def multiplies_bf16(device: torch.device) -> bool:
     """Tell whether the hardware has bf16 matrix units (on a CPU: AMX), so that bf16 is faster than float32."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     return bool(torch.cpu._is_amx_tile_supported())
 
 
