@@ -1,7 +1,6 @@
 """Train the codec on a prepared store."""
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from after.settings import CodecTrainingSettings
 from after.training.device import autocast, pick_device
 from after.training.ema import Ema
 from after.training.optim import Schedule, build_adamw, clip_gradients, learning_rate, set_learning_rate
+from after.training.outcome import Outcome
 from after.training.progress import TrainingProgress
 from after.training.run import Run
 from after.training.state import TrainState
@@ -29,15 +29,6 @@ logger = logging.getLogger(__name__)
 _VALIDATION_ITEMS = 48
 _VALIDATION_BATCH = 8
 _EXAMPLES = 3
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Outcome:
-    """How a training call ended: updates done, updates asked for, and why it stopped early (None if it did not)."""
-
-    iteration: int
-    iterations: int
-    reason: str | None
 
 
 def build_loss(settings: CodecTrainingSettings) -> SpectralLoss:

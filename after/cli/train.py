@@ -1,0 +1,42 @@
+"""`after train`: train the instrument that turns structure and timbre into latents."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from after.cli.training_options import TrainingOptions, show_outcome, show_settings, training_options
+
+
+@click.command()
+@training_options(default_preset="midi")
+@click.option(
+    "--codec",
+    required=True,
+    metavar="RUN_OR_FILE",
+    type=click.Path(exists=True, path_type=Path),
+    help="Run folder of train_autoencoder, or a checkpoint or exported codec file.",
+)
+def command(codec: Path, **parameters: Any) -> None:
+    """Train the diffusion model on the prepared data set STORE, on the latents of a trained codec.
+
+    Ctrl-C saves and stops; a second Ctrl-C stops at once. The same command goes on where the run stopped.
+
+    \b
+    after train data/store --codec runs/codec --out runs/piano
+    after train data/store --codec runs/codec --out runs/piano --preset midi --set denoiser.width=256
+    """  # noqa: D301 - click reads the backspace as "do not wrap"
+    from after.settings import DiffusionTrainingSettings
+
+    options = TrainingOptions.take(parameters)
+    settings = options.load(DiffusionTrainingSettings)
+    if options.dry_run:
+        show_settings(settings, options)
+        return
+    from after.training.diffusion_loop import train_diffusion
+
+    options.use_threads()
+    outcome = train_diffusion(
+        settings, options.store, options.out, codec=codec, time_limit_s=options.time_limit_s, device=options.device
+    )
+    show_outcome(outcome, options)

@@ -1,0 +1,203 @@
+"""Train the generative model on a prepared store and a trained codec."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import Progress
+from torch import Tensor
+
+from after.codec.autoencoder import Codec
+from after.codec.load import load_codec
+from after.config import to_dict
+from after.data.excerpts import Batch, Excerpts
+from after.data.latents import encode_store
+from after.data.prefetch import Prefetcher
+from after.data.store import Store
+from after.diffusion.flow import draw_times, flow_loss, interpolate
+from after.model import Model, build_model
+from after.settings import CodecSettings, DiffusionTrainingSettings, DropoutSettings
+from after.training.device import autocast, pick_device
+from after.training.ema import Ema
+from after.training.optim import Schedule, build_adamw, clip_gradients, learning_rate, set_learning_rate
+from after.training.outcome import Outcome
+from after.training.progress import TrainingProgress
+from after.training.run import Run
+from after.training.state import TrainState
+from after.training.stop import StopRequest, check_finite
+
+logger = logging.getLogger(__name__)
+_VALIDATION_BATCHES = 4
+_EXAMPLES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What the loop works on."""
+
+    model: Model
+    codec: Codec
+    train: Excerpts
+    held_out: Excerpts
+    run: Run
+
+
+def draw_conditions(count: int, dropout: DropoutSettings, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Draw which items keep their structure and their timbre; two bool tensors [count]."""
+    u = torch.rand(3, count, generator=generator)
+    neither = u[2] < dropout.both
+    return (u[0] >= dropout.structure) & ~neither, (u[1] >= dropout.timbre) & ~neither
+
+
+def compute_loss(
+    model: Model, batch: Batch, settings: DiffusionTrainingSettings, generator: torch.Generator, place: torch.device
+) -> Tensor:
+    """Give the flow loss of one batch; all randomness comes from the generator (on the CPU)."""
+    data, structure, excerpt = (x.to(place) for x in (batch.latents, batch.structure, batch.timbre_latents))
+    count = data.size(0)
+    t = draw_times(count, generator=generator).to(place)
+    noise = torch.randn(data.shape, generator=generator).to(place)
+    keep_structure, keep_timbre = (x.to(place) for x in draw_conditions(count, settings.dropout, generator))
+    timbre = model.timbre_encoder(excerpt)
+    timbre = timbre + settings.model.timbre.noise * torch.randn(timbre.shape, generator=generator).to(place)
+    x_t = interpolate(noise, data, t)
+    predicted = model.predict(x_t, t, structure, timbre, keep_structure, keep_timbre)
+    return flow_loss(predicted, noise, data)
+
+
+@torch.no_grad()
+def validate(parts: _Parts, settings: DiffusionTrainingSettings, iteration: int) -> float:
+    """Measure the flow loss on held-out files with fixed noise; generate and log a few examples."""
+    model = parts.model.eval()
+    place = next(model.parameters()).device
+    losses = []
+    for number in range(_VALIDATION_BATCHES):
+        batch = parts.held_out.batch(number, settings.training.batch_size, seed=1)
+        generator = torch.Generator().manual_seed(number)
+        losses.append(float(compute_loss(model, batch, settings, generator, place)))
+    batch = parts.held_out.batch(0, _EXAMPLES, seed=1)
+    timbre = model.timbre_encoder(batch.timbre_latents.to(place))
+    latents = model.generate(
+        batch.structure.to(place),
+        timbre,
+        seeds=torch.arange(_EXAMPLES, device=place),
+        num_steps=settings.validation_steps,
+    )
+    for index in range(_EXAMPLES):
+        for name, rows in (("original", batch.latents.to(place)), ("generated", latents)):
+            audio = parts.codec.decode(rows[index : index + 1].transpose(1, 2))[0]
+            parts.run.audio(iteration, f"audio/{index}/{name}", audio, parts.codec.sample_rate)
+    model.train()
+    mean = float(np.mean(losses))
+    parts.run.log(iteration, {"validation/flow": mean})
+    return mean
+
+
+def _encode(store_path: str | Path, codec: Codec) -> str:
+    """Encode what the store lacks of this codec's latents, with a progress bar."""
+    with Store.open(store_path, "a") as store, Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("encoding the store", total=None)
+        return encode_store(store, codec, progress=lambda done, total: bar.update(task, completed=done, total=total))
+
+
+def train_diffusion(
+    settings: DiffusionTrainingSettings,
+    store_path: str | Path,
+    run_folder: str | Path,
+    *,
+    codec: str | Path,
+    time_limit_s: float | None = None,
+    device: str = "auto",
+) -> Outcome:
+    """Train until the iterations are done, the time is up or a signal asks to stop; the same call goes on later.
+
+    The store's latents are computed first where this codec's are missing, and kept in the store.
+
+    Args:
+        settings: model and training.
+        store_path: from `after prepare_dataset`, with notes.
+        run_folder: checkpoints, settings, metrics; made if need be.
+        codec: run folder or file of a trained codec.
+        time_limit_s: stop (saved) after so many seconds.
+        device: `auto`, `cpu` or `cuda`.
+
+    Raises:
+        DataError: if the store has no notes or does not fit the codec.
+        CheckpointError: if the codec is missing or the folder holds another model's run.
+        TrainingError: if the loss is no longer finite.
+    """
+    place = pick_device(device)
+    network, codec_settings = load_codec(codec)
+    network = network.to(place)
+    name = _encode(store_path, network)
+    snapshot = {"kind": "diffusion", "codec": to_dict(codec_settings), "latents": name, **to_dict(settings)}
+    with Store.open(store_path) as store, Run.open(run_folder, snapshot) as run:
+        torch.manual_seed(settings.training.seed)
+        model = build_model(settings.model, codec_settings.num_latents).to(place)
+        train, held_out = (
+            Excerpts(
+                store,
+                split,
+                latents_name=name,
+                crop_frames=settings.crop_frames,
+                timbre_frames=settings.timbre_frames,
+                frame_rate=codec_settings.frame_rate,
+            )
+            for split in ("train", "validation")
+        )
+        return _loop(settings, _Parts(model, network, train, held_out, run), codec_settings, time_limit_s)
+
+
+def _loop(
+    settings: DiffusionTrainingSettings, parts: _Parts, codec: CodecSettings, time_limit_s: float | None
+) -> Outcome:
+    """Run the updates, top to bottom: batch, loss, step, average, log, validate, save."""
+    training, run, model = settings.training, parts.run, parts.model
+    place = next(model.parameters()).device
+    optimizer = build_adamw(
+        model,
+        learning_rate=training.optimizer.learning_rate,
+        weight_decay=training.optimizer.weight_decay,
+        betas=training.optimizer.betas,
+    )
+    ema = Ema(model, training.optimizer.ema_decay)
+    state = TrainState(modules={"model": model}, optimizers={"model": optimizer}, emas={"model": ema})
+    start = run.restore(state)
+    schedule = Schedule(
+        learning_rate=training.optimizer.learning_rate,
+        iterations=training.iterations,
+        warmup_iterations=training.optimizer.warmup_iterations,
+        final_ratio=training.optimizer.final_ratio,
+    )
+    seconds = training.batch_size * settings.crop_frames / codec.frame_rate
+    progress = TrainingProgress(training.iterations, start=start, audio_s_per_iteration=seconds)
+    batches = Prefetcher(lambda i: parts.train.batch(i, training.batch_size, training.seed), start)
+    iteration, metric = start, None
+    with batches, progress, StopRequest(time_limit_s) as stop:
+        while iteration < training.iterations and not stop.requested:
+            generator = torch.Generator().manual_seed(training.seed * 1_000_003 + iteration)
+            rate = learning_rate(iteration, schedule)
+            set_learning_rate(optimizer, rate)
+            with autocast(place, training.precision):
+                value = compute_loss(model, next(batches), settings, generator, place)
+            check_finite(value, iteration)
+            optimizer.zero_grad(set_to_none=True)
+            value.backward()
+            norm = clip_gradients(model.parameters(), training.optimizer.max_grad_norm)
+            optimizer.step()
+            iteration += 1
+            ema.update(iteration)
+            progress.update(iteration, {"loss": value})
+            if iteration % training.log_every == 0:
+                run.log(iteration, {"loss": value, "gradient_norm": norm, "learning_rate": rate})
+            if iteration % training.validate_every == 0 or iteration == training.iterations:
+                with ema.applied():
+                    metric = validate(parts, settings, iteration)
+            if iteration % training.save_every == 0:
+                run.save(iteration, state, metric)
+        if iteration > start and iteration % training.save_every:
+            run.save(iteration, state, metric)
+        return Outcome(iteration=iteration, iterations=training.iterations, reason=stop.reason)
