@@ -72,8 +72,8 @@ class Excerpts:
         longest = min(len(chunk.latents) for chunks in self.groups.values() for chunk in chunks)
         if longest < max(crop_frames, timbre_frames):
             raise DataError(
-                f"crops of {crop_frames} and {timbre_frames} frames do not fit into chunks of {longest}: ask for shorter ones, or "
-                "prepare the store with a larger --chunk-seconds"
+                f"crops of {crop_frames} and {timbre_frames} frames do not fit into chunks of {longest}: "
+                "ask for shorter ones, or prepare the store with a larger --chunk-seconds"
             )
         self._names = sorted(self.groups)
 

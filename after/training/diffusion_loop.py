@@ -185,7 +185,7 @@ def _loop(
                 value = compute_loss(model, next(batches), settings, generator, place)
             check_finite(value, iteration)
             optimizer.zero_grad(set_to_none=True)
-            value.backward()
+            torch.autograd.backward(value)
             norm = clip_gradients(model.parameters(), training.optimizer.max_grad_norm)
             optimizer.step()
             iteration += 1
