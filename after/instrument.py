@@ -118,7 +118,10 @@ class Instrument:
         load_into(codec, _under("codec.", tensors))
         load_into(model, _under("model.", tensors))
         timbres = {name: vector.float() for name, vector in _under("timbres.", tensors).items()}
-        return cls(codec, model, timbres, snapshot)
+        instrument = cls(codec, model, timbres, snapshot)
+        if "attributes" in snapshot:
+            instrument.set(**_table(snapshot, "attributes"))  # type: ignore[arg-type]
+        return instrument
 
     def set_timbre(self, timbre: str | NDArray[np.float32]) -> None:
         """Choose the timbre.
