@@ -76,6 +76,7 @@ class Instrument:
     Attributes:
         sample_rate: Hz.
         hop_length: samples per frame.
+        num_latents: of the codec, D.
         latency_samples: from a note event to its sound, beside the host's buffer.
         timbres: names that `set_timbre` takes.
         manifest: settings and description.
@@ -88,6 +89,7 @@ class Instrument:
         self._presets = dict(timbres)
         self.sample_rate = codec.sample_rate
         self.hop_length = codec.hop_length
+        self.num_latents = codec.num_latents
         self.latency_samples = codec.hop_length + codec.latency_samples
         self.timbres = tuple(timbres)
         self.manifest = manifest
@@ -183,20 +185,35 @@ class Instrument:
             audio [1, num_samples], `latency_samples` behind the events.
         """
         queue = sorted(events, key=lambda event: event.offset_samples)
-        output: list[NDArray[np.float32]] = []
+        rows: list[NDArray[np.float32]] = []
+        ready = self._ready[:, self._filled :]
         done = 0
         while done < num_samples:
             take = min(num_samples - done, self.hop_length - self._filled)
             while queue and queue[0].offset_samples < done + take:
                 event = queue.pop(0)
                 self._pending.append(replace(event, offset_samples=event.offset_samples - done + self._filled))
-            output.append(self._ready[:, self._filled : self._filled + take])
             self._filled += take
             done += take
             if self._filled == self.hop_length:
-                self._ready = self._play(self._frame_of_events()[None])
+                rows.append(self._frame_of_events())
                 self._filled = 0
-        return np.concatenate(output, axis=1) if output else np.zeros((1, 0), dtype=np.float32)
+        if rows:
+            # Frames that came in together are played together, which is quicker than one by one.
+            blocks = [np.stack(rows[i : i + _BLOCK_FRAMES]) for i in range(0, len(rows), _BLOCK_FRAMES)]
+            ready = np.concatenate([ready, *map(self._play, blocks)], axis=1)
+            self._ready = ready[:, -self.hop_length :]
+        return ready[:, :num_samples].copy()
+
+    def decode(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Decode the codec's latents [L, D] by themselves, from silence; the stream that is playing goes on unchanged.
+
+        Returns:
+            audio [1, L * hop_length], lagging by the codec's latency.
+        """
+        with torch.inference_mode():
+            audio = self._codec.decoder(torch.from_numpy(latents)[None])
+        return np.ascontiguousarray(audio[:, :, 0].numpy())
 
     def render(
         self,
