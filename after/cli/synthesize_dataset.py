@@ -43,7 +43,7 @@ DEFAULT_SECONDS = 1200.0
 @click.option("--workers", type=click.IntRange(min=1), default=None, help="Processes; one per core by default.")
 @click.option("--format", "audio_format", type=click.Choice(["flac", "wav"]), default="flac", show_default=True)
 def command(instrument_folder: Path, midi_places: tuple[Path, ...], out: Path, **options: Any) -> None:
-    r"""Make training data from a sample library: one recording per phrase, its exact MIDI file beside it.
+    """Make training data from a sample library: one recording per phrase, its exact MIDI file beside it.
 
     The same command continues where it was stopped; a phrase depends on seed, instrument and number only. Without
     --hours-per-instrument or --seconds-per-instrument, 20 minutes of each instrument are made. The sustain pedal is
@@ -51,7 +51,7 @@ def command(instrument_folder: Path, midi_places: tuple[Path, ...], out: Path, *
 
     \b
     after synthesize_dataset --instruments samples --midi scores --out phrases --hours-per-instrument 1
-    """
+    """  # noqa: D301 - click reads the backspace as "do not wrap"
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -24,7 +24,7 @@ def command(codec: Path, **parameters: Any) -> None:
 
     \b
     after train data/store --codec runs/codec --out runs/piano
-    after train data/store --codec runs/codec --out runs/piano --preset midi --set denoiser.width=256
+    after train data/store --codec runs/codec --out runs/piano --preset midi --set model.denoiser.width=256
     """  # noqa: D301 - click reads the backspace as "do not wrap"
     from after.settings import DiffusionTrainingSettings
 
