@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 NUM_PITCHES = 128
 ROLL_CHANNELS = 2 * NUM_PITCHES
+# half a sample at 1024 samples per frame: float32 times of minutes are still nearer than that
+_ROUNDING_FRAMES = 5e-4
 
 
 def onset_value(fraction: float) -> float:
@@ -39,8 +41,8 @@ def piano_roll(
     order = np.argsort(notes[:, 0], kind="stable")
     for onset_s, duration_s, pitch, velocity in notes[order].astype(np.float64):
         # a note on a frame boundary, up to rounding, belongs to the frame that begins there
-        position = (onset_s - start_s) * frame_rate + 1e-6
-        end = (onset_s + duration_s - start_s) * frame_rate - 1e-6
+        position = (onset_s - start_s) * frame_rate + _ROUNDING_FRAMES
+        end = (onset_s + duration_s - start_s) * frame_rate - _ROUNDING_FRAMES
         first = int(np.floor(position))
         last = max(first + 1, int(np.ceil(end)))
         if last <= 0 or first >= num_frames:
@@ -48,5 +50,5 @@ def piano_roll(
         row = int(pitch)
         roll[row, max(first, 0) : last] = velocity / 127.0
         if first >= 0:
-            roll[NUM_PITCHES + row, first] = onset_value(min(max(position - first - 1e-6, 0.0), 1.0))
+            roll[NUM_PITCHES + row, first] = onset_value(max(position - first - _ROUNDING_FRAMES, 0.0))
     return roll
