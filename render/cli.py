@@ -67,7 +67,7 @@ class RenderOptions:
     metavar="CHANNEL=NAME",
     help="Timbre of one MIDI channel, 1-16; repeatable; goes before --timbre.",
 )
-@click.option("--instrument", type=_FILE, metavar="FILE.ts", help="An exported instrument; default: the bundled one.")
+@click.option("--instrument", type=_FILE, metavar="FILE", help="An instrument file; default: the bundled one.")
 @click.option(
     "-o",
     "--out",
@@ -122,7 +122,7 @@ def command(loader: InstrumentLoader | None, /, **arguments: Any) -> None:
     honoured. The drum channel (10) is left out.
     """
     options = RenderOptions(**arguments)
-    load = loader or _load_instrument
+    load = loader or load_instrument
     if options.list_timbres:
         for name in load(options.instrument).timbres:
             click.echo(name)
@@ -194,7 +194,8 @@ def _settings(options: RenderOptions) -> "RenderSettings":
     )
 
 
-def _load_instrument(path: Path | None) -> "Instrument":
+def load_instrument(path: Path | None) -> "Instrument":
+    """Load an instrument file; None takes the bundled instrument."""
     from after.instrument import Instrument
 
     return Instrument.load(path)

@@ -47,7 +47,7 @@ class EvaluateOptions:
 
 
 @click.command(epilog=_EXAMPLES)
-@click.option("--instrument", type=_FILE, metavar="FILE.ts", help="An exported instrument; default: the bundled one.")
+@click.option("--instrument", type=_FILE, metavar="FILE", help="An instrument file; default: the bundled one.")
 @click.option("--midi", type=_FILE, multiple=True, metavar="FILE", help="What to play; repeatable.")
 @click.option("--timbre", multiple=True, metavar="NAME", help="A timbre to play it in; repeatable; default: all.")
 @click.option("--audio", type=_FILE, multiple=True, metavar="FILE", help="Score this recording of --midi instead.")

@@ -92,6 +92,14 @@ class Excerpts:
             timbre.append(self._other(rng, chunks, chunk))
         return Batch(*(torch.from_numpy(np.stack(rows).astype(np.float32)) for rows in (latents, structure, timbre)))
 
+    def timbre_excerpts(self, group: str, count: int, seed: int = 0) -> Tensor:
+        """Draw excerpts [count, timbre_frames, D] of one group, from its chunks in turn."""
+        rng = np.random.default_rng((seed, self._split_code))
+        chunks = self.groups[group]
+        order = rng.permutation(len(chunks))
+        rows = [self._excerpt(rng, chunks[order[index % len(chunks)]]) for index in range(count)]
+        return torch.from_numpy(np.stack(rows).astype(np.float32))
+
     def _other(self, rng: np.random.Generator, chunks: list[_Chunk], chunk: _Chunk) -> NDArray[np.float16]:
         """Draw an excerpt of another file of the same group; of the same one only where there is no other."""
         other = chunk
@@ -99,5 +107,8 @@ class Excerpts:
             other = chunks[int(rng.integers(len(chunks)))]
             if other.source != chunk.source:
                 break
-        start = int(rng.integers(max(0, other.num_frames - self.timbre_frames) + 1))
-        return other.latents[start : start + self.timbre_frames]
+        return self._excerpt(rng, other)
+
+    def _excerpt(self, rng: np.random.Generator, chunk: _Chunk) -> NDArray[np.float16]:
+        start = int(rng.integers(max(0, chunk.num_frames - self.timbre_frames) + 1))
+        return chunk.latents[start : start + self.timbre_frames]

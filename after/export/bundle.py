@@ -1,0 +1,219 @@
+"""An instrument file from a diffusion run, its codec and its training data: half-precision weights, named timbres."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+import after
+from after.checkpoint import latest_checkpoint, load_into, read_snapshot, read_weights, write_checkpoint
+from after.codec.autoencoder import Codec
+from after.codec.load import load_codec
+from after.config import from_dict, to_dict
+from after.data.excerpts import Excerpts
+from after.data.latents import codec_hash
+from after.data.records import SourceRecord
+from after.data.store import Store
+from after.errors import CheckpointError, DataError, ExportError
+from after.files import written_atomically
+from after.instrument import Attributes
+from after.model import Model, build_model
+from after.settings import ModelSettings
+
+_BATCH = 16
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BundleJob:
+    """What goes into an instrument file.
+
+    Attributes:
+        run: run folder of `after train`, or one of its checkpoints.
+        codec: run folder of `after train_autoencoder`, one of its checkpoints, or a codec file.
+        store: the data set that the run was trained on.
+        names: groups of the store (instruments) to their names in the file; the others keep theirs.
+        groups: the groups that become timbres; empty for all.
+        license: of the weights, for who gets the file.
+        attributes: how the instrument plays until told otherwise.
+        num_excerpts: excerpts averaged for a timbre.
+        max_megabytes: size (10^6 bytes) above which the file is refused.
+    """
+
+    run: Path
+    codec: Path
+    store: Path
+    names: Mapping[str, str] = field(default_factory=dict)
+    groups: tuple[str, ...] = ()
+    license: str = ""
+    attributes: Attributes = field(default_factory=Attributes)
+    num_excerpts: int = 64
+    max_megabytes: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A trained model with its codec, both in evaluation mode, and where they come from."""
+
+    model: Model
+    codec: Codec
+    snapshot: Mapping[str, object]
+    iterations: int
+    codec_iterations: int
+
+    @property
+    def latents_name(self) -> str:
+        """Name of the latents in the store that the model was trained on."""
+        return str(self.snapshot.get("latents"))
+
+
+def load_trained(run: Path, codec: Path) -> Trained:
+    """Load the averaged weights of a diffusion run and of the codec whose latents it learned.
+
+    Raises:
+        CheckpointError: if either is missing or something else, or they do not belong together.
+    """
+    tensors, snapshot = read_weights(run, "model")
+    if snapshot.get("kind") != "diffusion":
+        raise CheckpointError(f"{run} holds a {snapshot.get('kind', 'model')}, not a run of after train")
+    network, settings = load_codec(codec)
+    name = f"latents/{codec_hash(network)}"
+    if snapshot.get("codec") != to_dict(settings) or snapshot.get("latents") != name:
+        raise CheckpointError(
+            f"{run} was trained on {snapshot.get('latents')}, but {codec} gives {name}: "
+            "name the codec (or the checkpoint of it) that the run was trained with"
+        )
+    model = build_model(_model_settings(snapshot), settings.num_latents)
+    load_into(model, tensors)
+    return Trained(model.eval(), network, snapshot, _iterations(run), _iterations(codec))
+
+
+def bundle(job: BundleJob, out: str | Path) -> dict[str, object]:
+    """Write an instrument file.
+
+    Args:
+        job: what goes into it.
+        out: a .safetensors file; it appears whole or not at all.
+
+    Returns:
+        the snapshot stored in the file.
+
+    Raises:
+        CheckpointError: if run and codec are missing or do not belong together.
+        DataError: if the store lacks the latents of the run or a group that was named.
+        ExportError: if the file would be larger than allowed, or two timbres would have the same name.
+    """
+    out = Path(out)
+    if out.suffix != ".safetensors":
+        raise ExportError(f"{out} has no suffix .safetensors: an instrument file needs it")
+    trained = load_trained(job.run, job.codec)
+    with Store.open(job.store) as store:
+        timbres, records = _timbres(job, trained, store)
+    tensors = {f"timbres.{name}": vector for name, vector in timbres.items()}
+    for prefix, module in (("codec", trained.codec), ("model", trained.model)):
+        tensors |= {f"{prefix}.{name}": tensor for name, tensor in module.state_dict().items()}
+    snapshot = _snapshot(job, trained, records)
+    try:
+        with written_atomically(out) as temporary:
+            write_checkpoint(temporary, tensors, snapshot, half=True)
+            _check_size(temporary, out, job.max_megabytes)
+    except OSError as error:
+        raise ExportError(f"cannot write {out}: {error.strerror or error}; choose another folder") from error
+    return snapshot
+
+
+def _model_settings(snapshot: Mapping[str, object]) -> ModelSettings:
+    table = snapshot.get("model")
+    if not isinstance(table, Mapping):
+        raise CheckpointError("the run's settings have no table 'model': the checkpoint is damaged, use an older one")
+    return from_dict(ModelSettings, table)
+
+
+def _iterations(source: Path) -> int:
+    """Give the optimiser updates behind a run folder or checkpoint, 0 where a plain file does not say."""
+    path = latest_checkpoint(source) if source.is_dir() else source
+    state = read_snapshot(path).get("training_state") if path is not None else None
+    return int(state["iteration"]) if isinstance(state, Mapping) else 0
+
+
+def _timbres(job: BundleJob, trained: Trained, store: Store) -> tuple[dict[str, Tensor], dict[str, list[SourceRecord]]]:
+    """Average the timbre of each group's training excerpts; also give the records behind each."""
+    if not store.has(store.keys("train")[0], trained.latents_name):
+        raise DataError(f"{job.store} has no {trained.latents_name}: name the store that the run was trained on")
+    excerpts = Excerpts(
+        store,
+        "train",
+        latents_name=trained.latents_name,
+        crop_frames=1,
+        timbre_frames=_frames(trained.snapshot),
+        frame_rate=trained.codec.sample_rate / trained.codec.hop_length,
+    )
+    group_of = _names(job, sorted(excerpts.groups))
+    timbres = {
+        name: _mean_timbre(trained.model, excerpts.timbre_excerpts(group, job.num_excerpts))
+        for name, group in group_of.items()
+    }
+    sources = [record for record in store.sources() if record.split == "train"]
+    records = {name: [record for record in sources if record.group == group] for name, group in group_of.items()}
+    return timbres, records
+
+
+def _names(job: BundleJob, known: Sequence[str]) -> dict[str, str]:
+    """Give the group behind each timbre's name, in the order of the names."""
+    unknown = sorted({*job.groups, *job.names} - set(known))
+    if unknown:
+        raise DataError(f"{job.store} has no group {', '.join(unknown)} to train on; it has {', '.join(known)}")
+    named: dict[str, str] = {}
+    for group in job.groups or known:
+        name = job.names.get(group, group)
+        if name in named:
+            raise ExportError(f"{named[name]} and {group} would both be named {name}: rename one of them")
+        named[name] = group
+    return dict(sorted(named.items()))
+
+
+def _frames(snapshot: Mapping[str, object]) -> int:
+    frames = snapshot.get("timbre_frames")
+    return frames if isinstance(frames, int) else 128
+
+
+@torch.inference_mode()
+def _mean_timbre(model: Model, excerpts: Tensor) -> Tensor:
+    """Average the timbres of excerpts [N, L, D] to [E], within +-1."""
+    vectors = torch.cat([model.timbre_encoder(batch) for batch in torch.split(excerpts, _BATCH)])
+    return vectors.mean(0).clamp(-1.0, 1.0)
+
+
+def _snapshot(job: BundleJob, trained: Trained, records: Mapping[str, Sequence[SourceRecord]]) -> dict[str, object]:
+    rate = trained.codec.sample_rate
+    hours = {name: sum(r.stored_samples for r in group) / rate / 3600 for name, group in records.items()}
+    return {
+        "kind": "instrument",
+        "codec": trained.snapshot["codec"],
+        "model": trained.snapshot["model"],
+        "attributes": to_dict(job.attributes),
+        "description": {
+            "license": job.license,
+            "credits": {name: "; ".join(_licenses(group)) for name, group in records.items()},
+            "timbres": list(records),
+            "data_hours": round(sum(hours.values()), 3),
+            "hours": {name: round(value, 3) for name, value in hours.items()},
+            "iterations": trained.iterations,
+            "codec_iterations": trained.codec_iterations,
+            "after_version": after.__version__,
+        },
+    }
+
+
+def _licenses(records: Sequence[SourceRecord]) -> Iterator[str]:
+    yield from sorted({record.license or "unstated" for record in records})
+
+
+def _check_size(path: Path, out: Path, max_megabytes: float) -> None:
+    megabytes = path.stat().st_size / 1e6
+    if megabytes > max_megabytes:
+        raise ExportError(
+            f"{out} would have {megabytes:.1f} MB, {max_megabytes:g} MB are allowed: "
+            "train a smaller model, or allow more with --max-megabytes"
+        )

@@ -1,0 +1,67 @@
+"""What an instrument file says about itself, in lines for people."""
+
+from collections.abc import Iterator, Mapping
+from math import prod
+from pathlib import Path
+
+from safetensors import safe_open
+
+from after.checkpoint import WEIGHTS_SUFFIX, read_snapshot
+from after.instrument import Instrument
+
+
+def describe_instrument(path: str | Path) -> list[str]:
+    """Describe an instrument file: size, parts, rates, timbres, defaults, training data, licence and credits.
+
+    Args:
+        path: an instrument file of any kind that `Instrument.load` takes.
+
+    Raises:
+        CheckpointError: if the file is damaged or holds something else.
+        InstrumentError: if it is missing or not an instrument.
+    """
+    path = Path(path)
+    instrument = Instrument.load(path)
+    manifest = read_snapshot(path) if path.suffix == WEIGHTS_SUFFIX else instrument.manifest
+    parts = ", ".join(_parts(path)) if path.suffix == WEIGHTS_SUFFIX else "TorchScript"
+    latency_ms = 1000 * instrument.latency_samples / instrument.sample_rate
+    return [
+        f"{path}: {path.stat().st_size / 1e6:.2f} MB ({parts})",
+        f"  audio       {instrument.sample_rate} Hz, {instrument.hop_length} samples per frame, "
+        f"{instrument.num_latents} latents, latency {instrument.latency_samples} samples ({latency_ms:.1f} ms)",
+        f"  timbres     {', '.join(instrument.timbres) or 'none named'}",
+        f"  plays with  {_pairs(manifest.get('attributes'))}",
+        *_description(manifest.get("description")),
+    ]
+
+
+def _parts(path: Path) -> Iterator[str]:
+    """Say how many weights each part of a safetensors file has, without loading them."""
+    counts: dict[str, int] = {}
+    with safe_open(path, framework="pt", device="cpu") as file:
+        for name in file.keys():  # noqa: SIM118 - not a dict
+            part = name.partition(".")[0]
+            counts[part] = counts.get(part, 0) + prod(file.get_slice(name).get_shape())
+    for part, count in counts.items():
+        yield f"{part} {count / 1e6:.2f} M" if count >= 10_000 else f"{part} {count}"
+
+
+def _description(table: object) -> Iterator[str]:
+    if not isinstance(table, Mapping):
+        return
+    yield (
+        f"  trained     {table.get('iterations', '?')} iterations, codec {table.get('codec_iterations', '?')}, on "
+        + (f"{table.get('data_hours', '?')} h; made by after {table.get('after_version', '?')}")
+    )
+    yield f"  licence     {table.get('license') or 'not stated'}"
+    credits = table.get("credits")
+    if isinstance(credits, Mapping):
+        yield "  recordings"
+        width = max((len(name) for name in credits), default=0)
+        yield from (f"    {name:<{width}}  {text}" for name, text in credits.items())
+
+
+def _pairs(table: object) -> str:
+    if not isinstance(table, Mapping):
+        return "the program's defaults"
+    return ", ".join(f"{name} {value:g}" for name, value in table.items())
