@@ -20,7 +20,8 @@ from after.cli.training_options import TrainingOptions, show_outcome, show_setti
 def command(codec: Path, **parameters: Any) -> None:
     """Train the diffusion model on the prepared data set STORE, on the latents of a trained codec.
 
-    Ctrl-C saves and stops; a second Ctrl-C stops at once. The same command goes on where the run stopped.
+    Ctrl-C saves and stops (exit code 75); a second Ctrl-C stops at once. The same command goes on where the run
+    stopped.
 
     \b
     after train data/store --codec runs/codec --out runs/piano

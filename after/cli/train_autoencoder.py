@@ -12,7 +12,8 @@ from after.cli.training_options import TrainingOptions, show_outcome, show_setti
 def command(**parameters: Any) -> None:
     """Train the codec on the prepared data set STORE.
 
-    Ctrl-C saves and stops; a second Ctrl-C stops at once. The same command goes on where the run stopped.
+    Ctrl-C saves and stops (exit code 75); a second Ctrl-C stops at once. The same command goes on where the run
+    stopped.
 
     \b
     after train_autoencoder data/store --out runs/codec

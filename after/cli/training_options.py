@@ -12,6 +12,8 @@ from after.config import load_settings, to_dict
 
 T = TypeVar("T")
 Command = Callable[..., Any]
+# exit code of a training that was stopped, saved, before its end (EX_TEMPFAIL of sysexits.h: try again)
+STOPPED = 75
 
 
 class Outcome(Protocol):
@@ -97,9 +99,10 @@ def show_settings(settings: object, options: TrainingOptions) -> None:
 
 
 def show_outcome(outcome: Outcome, options: TrainingOptions) -> None:
-    """Print how training ended and how to go on."""
+    """Print how training ended and how to go on; a run that is not finished ends the command with `STOPPED`."""
     where = f"{outcome.iteration} of {outcome.iterations} iterations, saved in {options.out}"
     if outcome.reason is None:
         click.echo(f"finished: {where}")
     else:
         click.echo(f"stopped ({outcome.reason}): {where}; the same command goes on from there")
+        click.get_current_context().exit(STOPPED)
