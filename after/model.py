@@ -95,8 +95,8 @@ class Model(nn.Module):
             num_branches: as many as `branches_needed` names.
         """
         state = self.structure_encoder.init_state(batch_size)
-        for _ in range(num_steps * num_branches):
-            state.extend(self.denoiser.init_state(batch_size))
+        for _ in range(num_steps):
+            state.extend(self.denoiser.init_state(num_branches * batch_size))
         return state
 
     def step(
@@ -124,22 +124,41 @@ class Model(nn.Module):
             latents [B, L, D] and the next state.
         """
         features, next_state = self.structure_encoder.step(structure, state[: self.num_structure_states])
-        position = self.num_structure_states
         branches = branches_needed(guidance_structure, guidance_timbre)
+        seen, heard = self._conditions(features, timbre, branches)
+        times = torch.arange(num_steps, device=noise.device, dtype=noise.dtype) / num_steps
+        modulations = self.denoiser.modulations(times, heard)
+        position = self.num_structure_states
         x = noise
         for k in range(num_steps):
-            t = torch.full((x.size(0),), k / num_steps, device=x.device, dtype=x.dtype)
-            total = torch.zeros_like(x)
-            for branch in branches:
-                part = state[position : position + self.num_denoiser_states]
-                position += self.num_denoiser_states
-                seen = features if branch & 1 else self.null_structure.expand_as(features)
-                heard = timbre if branch & 2 else self.null_timbre.expand_as(timbre)
-                flow, part = self.denoiser.step(x, t, seen, heard, part)
-                next_state.extend(part)
-                total = total + _branch_weight(branch, guidance_structure, guidance_timbre) * flow
-            x = x + total / num_steps
+            part = state[position : position + self.num_denoiser_states]
+            position += self.num_denoiser_states
+            x_t = x if len(branches) == 1 else x.repeat(len(branches), 1, 1)
+            flow, part = self.denoiser.advance(x_t, modulations[k], seen, part)
+            next_state.extend(part)
+            if len(branches) > 1:
+                flow = self._guide(flow, branches, guidance_structure, guidance_timbre)
+            x = x + flow / num_steps
         return x, next_state
+
+    def _conditions(self, features: Tensor, timbre: Tensor, branches: list[int]) -> tuple[Tensor, Tensor]:
+        """Lay the branches' conditions out along the batch, so that the weights are read once for all of them."""
+        if len(branches) == 1:
+            return features, timbre
+        seen: list[Tensor] = []
+        heard: list[Tensor] = []
+        for branch in branches:
+            seen.append(features if branch & 1 else self.null_structure.expand_as(features))
+            heard.append(timbre if branch & 2 else self.null_timbre.expand_as(timbre))
+        return torch.cat(seen), torch.cat(heard)
+
+    def _guide(self, flow: Tensor, branches: list[int], guidance_structure: float, guidance_timbre: float) -> Tensor:
+        """Weigh and add up the branches' flows, [branches * B, L, D] to [B, L, D]."""
+        parts = flow.chunk(len(branches))
+        total = torch.zeros_like(parts[0])
+        for index, branch in enumerate(branches):
+            total = total + _branch_weight(branch, guidance_structure, guidance_timbre) * parts[index]
+        return total
 
     @torch.jit.ignore
     @torch.no_grad()

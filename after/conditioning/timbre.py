@@ -8,9 +8,6 @@ from after.streaming.contract import Framewise
 from after.streaming.conv import CausalConv1d
 from after.streaming.convnext import ConvNextBlock
 
-# attention logits stay within +-_MAX_SCORE, so that sums of their exponentials can run over hours of audio
-_MAX_SCORE = 5.0
-
 
 class TimbreEncoder(nn.Module):
     """Pool frame features by attentive statistics to a timbre vector.
@@ -31,6 +28,8 @@ class TimbreEncoder(nn.Module):
         super().__init__()
         self.width = width
         self.timbre_size = timbre_size
+        # attention logits stay within +-max_score, so that sums of their exponentials can run over hours of audio
+        self.max_score = 5.0
         self.features = Serial(
             [
                 CausalConv1d(num_latents, width, kernel_size=kernel_size),
@@ -60,7 +59,7 @@ class TimbreEncoder(nn.Module):
         """
         h, next_state = self.features.step(latents, state[:-1])
         h = h.float()
-        weight = torch.exp(_MAX_SCORE * torch.tanh(self.score(h).float()))
+        weight = torch.exp(self.max_score * torch.tanh(self.score(h).float()))
         num_frames = h.size(1)
         age = torch.arange(num_frames - 1, -1, -1, device=h.device, dtype=h.dtype)
         fade = torch.pow(torch.full_like(age, memory), age)[None, :, None]

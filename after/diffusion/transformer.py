@@ -56,7 +56,8 @@ def embed_time(t: Tensor, size: int) -> Tensor:
 class TransformerDenoiser(nn.Module):
     """Predict the flow of noisy latents.
 
-    Every denoiser has this interface: `num_states`, `init_state(B)`, `step(x_t, t, structure, timbre, state)`.
+    Every denoiser has this interface: `num_states`, `init_state(B)`, `step(x_t, t, structure, timbre, state)`, and for
+    samplers `modulations(t, timbre)` and `advance(x_t, modulation, structure, state)`.
 
     Args:
         num_latents: D.
@@ -119,8 +120,28 @@ class TransformerDenoiser(nn.Module):
         Returns:
             flow [B, L, D] and the next state.
         """
-        condition = self.embed_time(embed_time(t, self.time_size))[:, None] + self.embed_timbre(timbre)
-        modulation = self.modulate(F.silu(condition))
+        condition = self._embed_time(t)[:, None] + self.embed_timbre(timbre)
+        return self.advance(x_t, self.modulate(F.silu(condition)), structure, state)
+
+    def modulations(self, t: Tensor, timbre: Tensor) -> Tensor:
+        """Give what `advance` needs at all times of a sampler in one go: [K, B, 1 or L, 6 * width].
+
+        Args:
+            t: [K] times, the same for all items.
+            timbre: [B, 1 or L, E].
+        """
+        condition = self._embed_time(t)[:, None, None] + self.embed_timbre(timbre)
+        modulation: Tensor = self.modulate(F.silu(condition))
+        return modulation
+
+    def _embed_time(self, t: Tensor) -> Tensor:
+        embedding: Tensor = self.embed_time(embed_time(t, self.time_size))
+        return embedding
+
+    def advance(
+        self, x_t: Tensor, modulation: Tensor, structure: Tensor, state: list[Tensor]
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Do what `step` does, with time and timbre already turned into a modulation [B, 1 or L, 6 * width]."""
         x = self.project_in(x_t) + structure
         next_state: list[Tensor] = []
         for index, block in enumerate(self.blocks):

@@ -41,8 +41,8 @@ class LocalAttention(Streaming):
         self.bias = nn.Parameter(-slopes[:, None] * age[None, :])
 
     def init_state(self, batch_size: int) -> list[Tensor]:
-        """Give the keys and values before the start: two tensors [B, window - 1, width] of zeros."""
-        shape = [batch_size, self.window - 1, self.width]
+        """Give the keys and values of the last window before the start: two tensors [B, window, width] of zeros."""
+        shape = [batch_size, self.window, self.width]
         like = self.bias
         return [
             torch.zeros(shape, dtype=like.dtype, device=like.device),
@@ -64,8 +64,9 @@ class LocalAttention(Streaming):
         """Attend for one block [B, T, width]."""
         batch_size, num_queries, _ = x.shape
         q, k, v = self.project_in(x).chunk(3, dim=2)
-        k = torch.cat([state[0].to(k.dtype), k], dim=1)
-        v = torch.cat([state[1].to(v.dtype), v], dim=1)
+        # the oldest frame of the state has left the window
+        k = torch.cat([state[0][:, 1:].to(k.dtype), k], dim=1)
+        v = torch.cat([state[1][:, 1:].to(v.dtype), v], dim=1)
         heads = [batch_size, -1, self.num_heads, self.width // self.num_heads]
         q = (q * self.scale).reshape(heads).transpose(1, 2)
         k_heads = k.reshape(heads).transpose(1, 2)
@@ -73,5 +74,6 @@ class LocalAttention(Streaming):
         scores = torch.matmul(q, k_heads.transpose(2, 3)) + self._banded_bias(num_queries).to(q.dtype)
         y = torch.matmul(torch.softmax(scores, dim=3).to(v.dtype), v.reshape(heads).transpose(1, 2))
         y = self.project_out(y.transpose(1, 2).reshape(batch_size, num_queries, self.width))
-        past = self.window - 1
-        return y, [keep_last(k, past), keep_last(v, past)]
+        if num_queries == 1:
+            return y, [k, v]  # they hold one window already: nothing to copy
+        return y, [keep_last(k, self.window), keep_last(v, self.window)]
