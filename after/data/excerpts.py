@@ -107,6 +107,9 @@ class Excerpts:
             other = chunks[int(rng.integers(len(chunks)))]
             if other.source != chunk.source:
                 break
+        else:  # one long file among short ones, or a single file
+            others = [candidate for candidate in chunks if candidate.source != chunk.source]
+            other = others[int(rng.integers(len(others)))] if others else other
         return self._excerpt(rng, other)
 
     def _excerpt(self, rng: np.random.Generator, chunk: _Chunk) -> NDArray[np.float16]:
