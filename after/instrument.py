@@ -209,7 +209,7 @@ class Instrument:
         """Decode the codec's latents [L, D] by themselves, from silence; the stream that is playing goes on unchanged.
 
         Returns:
-            audio [1, L * hop_length], lagging by the codec's latency.
+            audio [1, L * hop_length], without the codec's latency.
         """
         with torch.inference_mode():
             audio = self._codec.decoder(torch.from_numpy(latents)[None])

@@ -1,4 +1,4 @@
-"""`after info`: versions, the bundled instrument and the devices that can be used."""
+"""`after info`: versions, devices, and what an instrument file says about itself."""
 
 import os
 import platform
@@ -9,17 +9,32 @@ import click
 
 import after
 
-PRETRAINED_FOLDER = Path(after.__file__).parent / "pretrained"
 LIBRARIES = ("torch", "numpy", "torchcrepe", "onnxruntime", "basic-pitch", "pedalboard", "dawdreamer", "ray")
 
 
-@click.command()
-def command() -> None:
-    """Show versions, the bundled instrument and the devices that can be used."""
+@click.command(epilog="Example: after info piano.safetensors")
+@click.argument("instrument", type=click.Path(path_type=Path, dir_okay=False), required=False)
+def command(instrument: Path | None) -> None:
+    """Describe INSTRUMENT: size, rates, timbres, defaults, training data, licence and credits.
+
+    Without a file: versions, the devices that can be used, and the bundled instrument.
+    """
+    from after.export.card import describe_instrument
+    from after.instrument import BUNDLED
+
+    if instrument is None:
+        _show_installation()
+    if instrument is None and not BUNDLED.is_file():
+        click.echo(f"instrument none bundled at {BUNDLED}: train one and make its file with after bundle")
+        return
+    for line in describe_instrument(instrument or BUNDLED):
+        click.echo(line)
+
+
+def _show_installation() -> None:
     click.echo(f"after      {after.__version__}, Python {platform.python_version()}, {platform.platform()}")
     for library in LIBRARIES:
         click.echo(f"  {library:<12} {_find_version(library)}")
-    click.echo(f"instrument {_describe_instruments(PRETRAINED_FOLDER)}")
     click.echo(f"devices    {_describe_devices()}")
 
 
@@ -28,13 +43,6 @@ def _find_version(library: str) -> str:
         return version(library)
     except PackageNotFoundError:
         return "not installed"
-
-
-def _describe_instruments(folder: Path) -> str:
-    files = sorted(folder.glob("*.ts"))
-    if not files:
-        return f"none bundled in {folder}: train and export one, see after export --help"
-    return ", ".join(f"{path.name} ({path.stat().st_size / 1e6:.1f} MB)" for path in files)
 
 
 def _describe_devices() -> str:

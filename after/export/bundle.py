@@ -197,6 +197,7 @@ def _snapshot(job: BundleJob, trained: Trained, records: Mapping[str, Sequence[S
             "license": job.license,
             "credits": {name: "; ".join(_licenses(group)) for name, group in records.items()},
             "timbres": list(records),
+            "groups": {name: group[0].group for name, group in records.items()},
             "data_hours": round(sum(hours.values()), 3),
             "hours": {name: round(value, 3) for name, value in hours.items()},
             "iterations": trained.iterations,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from safetensors import safe_open
 
-from after.checkpoint import WEIGHTS_SUFFIX, read_snapshot
+from after.checkpoint import WEIGHTS_SUFFIX
 from after.instrument import Instrument
 
 
@@ -22,7 +22,6 @@ def describe_instrument(path: str | Path) -> list[str]:
     """
     path = Path(path)
     instrument = Instrument.load(path)
-    manifest = read_snapshot(path) if path.suffix == WEIGHTS_SUFFIX else instrument.manifest
     parts = ", ".join(_parts(path)) if path.suffix == WEIGHTS_SUFFIX else "TorchScript"
     latency_ms = 1000 * instrument.latency_samples / instrument.sample_rate
     return [
@@ -30,8 +29,8 @@ def describe_instrument(path: str | Path) -> list[str]:
         f"  audio       {instrument.sample_rate} Hz, {instrument.hop_length} samples per frame, "
         f"{instrument.num_latents} latents, latency {instrument.latency_samples} samples ({latency_ms:.1f} ms)",
         f"  timbres     {', '.join(instrument.timbres) or 'none named'}",
-        f"  plays with  {_pairs(manifest.get('attributes'))}",
-        *_description(manifest.get("description")),
+        f"  plays with  {_pairs(instrument.manifest.get('attributes'))}",
+        *_description(instrument.manifest.get("description")),
     ]
 
 

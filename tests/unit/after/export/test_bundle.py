@@ -1,0 +1,135 @@
+"""`after bundle`: the instrument file plays what the trained run would play."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from after.checkpoint import read_checkpoint, read_weights, write_checkpoint
+from after.cli import group
+from after.codec.load import load_codec
+from after.conditioning.roll import piano_roll
+from after.config import from_dict
+from after.data.store import Store
+from after.instrument import Instrument
+from after.midi import Note
+from after.model import build_model
+from after.settings import ModelSettings
+from tests.tiny_runs import TinyRuns, make_tiny_runs
+
+NOTES = [Note(0.1, 60, 100, 0.3), Note(0.5, 64, 60, 0.4)]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> TinyRuns:
+    return make_tiny_runs(tmp_path_factory.mktemp("runs"))
+
+
+def bundle(runs: TinyRuns, *arguments: object, out: str = "tiny.safetensors"):
+    given = ["bundle", runs.model, "--codec", runs.codec, "--store", runs.store, "--out", out, *arguments]
+    return CliRunner().invoke(group, [str(argument) for argument in given])
+
+
+def assert_one_line(result, *words: str) -> None:
+    assert result.exit_code == 2, result.output
+    assert result.stderr.count("\n") == 1, result.stderr
+    for word in words:
+        assert word in result.stderr
+
+
+def test_a_bundle_plays_the_averaged_weights_of_its_run(runs: TinyRuns) -> None:
+    result = bundle(runs, "--rename", "sf_oboe=oboe", "--steps", 3, "--license", "CC-BY-4.0")
+    assert result.exit_code == 0, result.output
+    instrument = Instrument.load("tiny.safetensors")
+    assert instrument.timbres == ("clarinet", "oboe")
+    assert instrument.attributes.num_steps == 3
+
+    weights, snapshot = read_weights(runs.model)
+    codec, settings = load_codec(runs.codec)
+    model = build_model(from_dict(ModelSettings, snapshot["model"]), settings.num_latents)
+    model.load_state_dict(weights)
+    num_frames, rate = 44, 44100
+    rows = [(note.onset_s, note.duration_s, note.pitch, note.velocity) for note in NOTES]
+    structure = piano_roll(np.array(rows, np.float32), num_frames, frame_rate=rate / 1024, start_s=0.0).T
+    instrument.set_timbre("oboe")
+    latents = model.eval().generate(
+        torch.from_numpy(structure.copy())[None],
+        torch.from_numpy(instrument.timbre)[None],
+        seeds=torch.tensor([7]),
+        num_steps=3,
+    )
+    with torch.no_grad():
+        wanted = codec.decode(latents.transpose(1, 2))[0].numpy()[:, : -codec.latency_samples]
+    played = instrument.render(NOTES, wanted.shape[1] / rate, seed=7)
+    assert np.abs(played - wanted).max() < 0.01 * np.abs(wanted).max()
+
+
+def test_timbres_are_means_of_the_training_recordings(runs: TinyRuns) -> None:
+    assert bundle(runs).exit_code == 0
+    instrument = Instrument.load("tiny.safetensors")
+    with Store.open(runs.store) as store:
+        keys = {g: [r.chunk_keys()[0] for r in store.sources() if r.group == g and r.split == "train"]
+                for g in ("clarinet", "sf_oboe")}  # fmt: skip
+        audio = {g: np.concatenate([store.read(k, ("audio",))["audio"] for k in v]) for g, v in keys.items()}
+    for name in ("clarinet", "sf_oboe"):
+        instrument.set_timbre(name)
+        preset = instrument.timbre
+        instrument.set_timbre(audio[name][None].astype(np.float32) / 32768)
+        assert np.abs(instrument.timbre - preset).max() < 0.1
+    tensors, _ = read_checkpoint("tiny.safetensors")
+    assert {tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()} == {torch.float16}
+
+
+def test_the_file_says_what_it_is(runs: TinyRuns) -> None:
+    result = bundle(runs, "--license", "CC-BY-4.0", "--rename", "sf_oboe=oboe")
+    assert "CC-BY-4.0" in result.stdout
+    description = Instrument.load("tiny.safetensors").manifest["description"]
+    assert description["license"] == "CC-BY-4.0"
+    assert description["credits"] == {"clarinet": "CC0-1.0", "oboe": "CC0-1.0"}
+    assert description["groups"] == {"clarinet": "clarinet", "oboe": "sf_oboe"}
+    assert description["iterations"] == 2
+    assert description["codec_iterations"] == 2
+    assert description["data_hours"] == pytest.approx(4 * 1.3 / 3600, abs=1e-3)
+
+
+def test_too_large_a_file_is_refused_and_nothing_is_left(runs: TinyRuns) -> None:
+    Path("tiny.safetensors").write_text("what was there before")
+    assert_one_line(bundle(runs, "--max-megabytes", 0.01), "MB", "--max-megabytes")
+    assert Path("tiny.safetensors").read_text() == "what was there before"
+    assert len(list(Path().iterdir())) == 1
+
+
+def test_timbres_can_be_chosen(runs: TinyRuns) -> None:
+    assert bundle(runs, "--group", "clarinet").exit_code == 0
+    assert Instrument.load("tiny.safetensors").timbres == ("clarinet",)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--rename", "oboe"), ("GROUP=NAME",)),
+        (("--rename", "tuba=horn"), ("no group tuba", "clarinet")),
+        (("--rename", "sf_oboe=clarinet"), ("both be named clarinet",)),
+    ],
+)
+def test_wrong_names_are_one_line(runs: TinyRuns, arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
+    assert_one_line(bundle(runs, *arguments), *words)
+
+
+def test_only_the_codec_of_the_run_fits(runs: TinyRuns) -> None:
+    weights, snapshot = read_weights(runs.codec)
+    write_checkpoint("codec.safetensors", weights, snapshot)
+    assert bundle(replace(runs, codec=Path("codec.safetensors"))).exit_code == 0
+    weights = {name: tensor * 1.001 for name, tensor in weights.items()}
+    write_checkpoint("codec.safetensors", weights, snapshot)
+    assert_one_line(bundle(replace(runs, codec=Path("codec.safetensors"))), "was trained on latents/", "name the codec")
+
+
+def test_wrong_files_are_one_line(runs: TinyRuns) -> None:
+    assert_one_line(bundle(runs, out="tiny.bin"), ".safetensors")
+    assert_one_line(bundle(replace(runs, model=runs.codec)), "holds a codec")
+    assert_one_line(bundle(replace(runs, codec=runs.model)), "holds no codec")
+    assert_one_line(bundle(replace(runs, store=runs.codec)), "not a data store")
