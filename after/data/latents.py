@@ -23,23 +23,6 @@ def codec_hash(codec: Codec) -> str:
     return digest.hexdigest()
 
 
-def _check(store: Store, codec: Codec) -> None:
-    manifest = store.manifest
-    if "chunk_samples" not in manifest:
-        raise DataError(f"{store.path} is empty: fill it with `after prepare_dataset INPUT --out {store.path}`")
-    rate, samples = manifest["sample_rate"], int(manifest["chunk_samples"])
-    if rate != codec.sample_rate:
-        raise DataError(
-            f"the store was prepared at {rate} Hz, the codec runs at {codec.sample_rate} Hz: prepare it again with "
-            f"--sample-rate {codec.sample_rate}, or take another codec"
-        )
-    if samples % codec.hop_length:
-        raise DataError(
-            f"chunks of {samples} samples are no multiple of the codec's hop length {codec.hop_length}: prepare the "
-            "store again with another --chunk-seconds"
-        )
-
-
 @torch.inference_mode()
 def encode_store(store: Store, codec: Codec, *, progress: Callable[[int, int], None] | None = None) -> str:
     """Add the latents [L, D] (float16) of every chunk that has none yet; interrupted, the next call goes on.
@@ -56,7 +39,13 @@ def encode_store(store: Store, codec: Codec, *, progress: Callable[[int, int], N
         DataError: if the store is empty, has another sample rate than the codec, or its chunks are no multiple of the
             codec's hop length.
     """
-    _check(store, codec)
+    store.check_rate(codec.sample_rate)
+    samples = int(store.manifest["chunk_samples"])
+    if samples % codec.hop_length:
+        raise DataError(
+            f"chunks of {samples} samples are no multiple of the codec's hop length {codec.hop_length}: prepare the "
+            "store again with another --chunk-seconds"
+        )
     name = f"latents/{codec_hash(codec)}"
     keys = store.keys()
     missing = [key for key in keys if not store.has(key, name)]

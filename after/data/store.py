@@ -96,6 +96,21 @@ class Store:
         """Replace the manifest; the schema version is added."""
         self._put([(b"manifest", encode_json({**manifest, "schema_version": SCHEMA_VERSION}))])
 
+    def check_rate(self, sample_rate: int) -> None:
+        """Refuse to be used with a codec of another sample rate.
+
+        Raises:
+            DataError: if the store has another rate, or is empty.
+        """
+        manifest = self.manifest
+        if "sample_rate" not in manifest:
+            raise DataError(f"{self.path} is empty: fill it with `after prepare_dataset INPUT --out {self.path}`")
+        if manifest["sample_rate"] != sample_rate:
+            raise DataError(
+                f"{self.path} was prepared at {manifest['sample_rate']} Hz, the codec runs at {sample_rate} Hz: "
+                f"prepare it again with --sample-rate {sample_rate}, or take a codec of the store's rate"
+            )
+
     def sources(self) -> list[SourceRecord]:
         """Give the record of every file in the store, sorted by path."""
         with self._database.reading() as transaction:

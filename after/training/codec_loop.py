@@ -13,7 +13,6 @@ from after.config import to_dict
 from after.data.dataset import AudioCrops
 from after.data.prefetch import Prefetcher
 from after.data.store import Store
-from after.errors import DataError
 from after.features.mel import log_mel_distance
 from after.settings import CodecTrainingSettings
 from after.training.device import autocast, pick_device
@@ -98,13 +97,13 @@ def train_codec(
         device: `auto`, `cpu` or `cuda`.
 
     Raises:
-        DataError: if the store's sample rate is not the codec's.
+        DataError: if the store is empty, or its sample rate is not the codec's.
         CheckpointError: if the folder holds another model's run.
         TrainingError: if the loss is no longer finite.
     """
     training, place = settings.training, pick_device(device)
     with Store.open(store_path) as store, Run.open(run_folder, {"kind": "codec", **to_dict(settings)}) as run:
-        _check_store(store, settings)
+        store.check_rate(settings.codec.sample_rate)
         torch.manual_seed(training.seed)
         codec = build_codec(settings.codec).to(place)
         loss = build_loss(settings).to(place)
@@ -118,15 +117,6 @@ def train_codec(
         state = TrainState(modules={"model": codec}, optimizers={"model": optimizer}, emas={"model": ema})
         start = run.restore(state)
         return _loop(settings, store, run, codec, loss, optimizer, ema, state, start, time_limit_s)
-
-
-def _check_store(store: Store, settings: CodecTrainingSettings) -> None:
-    rate = store.manifest["sample_rate"]
-    if rate != settings.codec.sample_rate:
-        raise DataError(
-            f"the store was prepared at {rate} Hz, the codec runs at {settings.codec.sample_rate} Hz: prepare it again "
-            f"with --sample-rate {settings.codec.sample_rate}, or set codec.sample_rate"
-        )
 
 
 def _loop(
