@@ -58,7 +58,7 @@ class EvaluateOptions:
     "--reference-phrases",
     type=_FOLDER,
     metavar="DIR",
-    help="The same played for real by each instrument: DIR/<timbre>/<name of the MIDI file>.flac.",
+    help="The same played for real, as `after play_samples` makes it: DIR/<timbre>/<name of the MIDI file>.flac.",
 )
 @click.option("--centroids", type=_FILE, metavar="FILE", help="Timbre references; default: the bundled ones.")
 @click.option("--json", type=_FILE, metavar="FILE", help="Also write every figure as JSON.")
@@ -153,7 +153,9 @@ def _render(options: EvaluateOptions, phrases: Sequence["Phrase"]) -> tuple[Iter
         instrument.set(num_steps=options.steps)
     timbres = options.timbre or tuple(instrument.timbres)
     player: Player = instrument
-    return render_phrases(player, phrases, timbres, seed=options.seed), len(phrases) * len(timbres)
+    folder = options.reference_phrases
+    recordings = render_phrases(player, phrases, timbres, seed=options.seed, reference_phrases=folder)
+    return recordings, len(phrases) * len(timbres)
 
 
 def _with_references(recordings: Iterable["Recording"], references: Sequence[Path]) -> Iterable["Recording"]:

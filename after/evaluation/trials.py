@@ -133,12 +133,22 @@ def build_phrase() -> Phrase:
 
 
 def render_phrases(
-    player: Player, phrases: Sequence[Phrase], timbres: Sequence[str], *, seed: int = 0
+    player: Player,
+    phrases: Sequence[Phrase],
+    timbres: Sequence[str],
+    *,
+    seed: int = 0,
+    reference_phrases: Path | None = None,
 ) -> Iterable[Recording]:
-    """Play every phrase in every timbre, one at a time, so that only one recording is in memory."""
+    """Play every phrase in every timbre, one at a time, so that only one recording is in memory.
+
+    Where `reference_phrases`/<timbre>/<phrase>.mid exists, it says what that timbre's reference plays, and is played.
+    """
     for timbre in timbres:
         player.set_timbre(timbre)
-        for phrase in phrases:
+        for written in phrases:
+            own = reference_phrases / timbre / f"{written.name}.mid" if reference_phrases else None
+            phrase = read_phrase(own) if own and own.is_file() else written
             start_s = time.perf_counter()
             audio = player.render(phrase.notes, phrase.duration_s + TAIL_S, seed=seed)
             yield Recording(phrase, timbre, audio, player.sample_rate, time.perf_counter() - start_s)

@@ -115,3 +115,12 @@ def test_command_refuses_what_does_not_fit(arguments, message):
 def test_picture_of_little_and_of_silence(tmp_path, num_samples):
     draw_render(tmp_path / "p.png", np.zeros((1, num_samples), dtype=np.float32), RATE, [], "silence")
     assert (tmp_path / "p.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_timbre_plays_what_its_reference_plays(tmp_path):
+    write_midi(tmp_path / "low" / "tune.mid", [Note(0.0, 40, 90, 0.5)])
+    player = Organ()
+    recordings = render_phrases(player, [Phrase("tune", NOTES)], ("low", player.timbres[0]), reference_phrases=tmp_path)
+    own, written = (recording.phrase.notes for recording in recordings)
+    assert [note.pitch for note in own] == [40]
+    assert written == NOTES
