@@ -262,8 +262,8 @@ class Instrument:
     def _preset(self, name: str) -> torch.Tensor:
         if name not in self._presets:
             near = get_close_matches(name, self._presets, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise InstrumentError(f"no timbre {name!r}{hint} There are: {', '.join(self._presets)}")
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            raise InstrumentError(f"no timbre {name!r}{hint}; there are {', '.join(self._presets)}")
         return self._presets[name]
 
     @torch.no_grad()
