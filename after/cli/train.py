@@ -14,7 +14,7 @@ from after.cli.training_options import TrainingOptions, show_outcome, show_setti
     "--codec",
     required=True,
     metavar="RUN_OR_FILE",
-    type=click.Path(exists=True, path_type=Path),
+    type=click.Path(path_type=Path),
     help="Run folder of train_autoencoder, or a checkpoint or exported codec file.",
 )
 def command(codec: Path, **parameters: Any) -> None:

@@ -67,7 +67,7 @@ class TrainingOptions:
 def training_options(default_preset: str) -> Callable[[Command], Command]:
     """Add the argument STORE and the options that both commands take."""
     options = (
-        click.argument("store", type=click.Path(exists=True, file_okay=False, path_type=Path)),
+        click.argument("store", type=click.Path(file_okay=False, path_type=Path)),
         click.option("--out", required=True, metavar="RUN", type=click.Path(file_okay=False, path_type=Path),
                      help="Run folder: checkpoints, settings, metrics. The same command goes on where a run stopped."),
         click.option("--preset", default=default_preset, show_default=True, metavar="NAME",

@@ -172,4 +172,5 @@ def _loop(
                 run.save(iteration, state, metric)
         if iteration > start and iteration % training.save_every:
             run.save(iteration, state, metric)
-        return Outcome(iteration=iteration, iterations=training.iterations, reason=stop.reason)
+        reason = stop.reason if iteration < training.iterations else None
+        return Outcome(iteration=iteration, iterations=training.iterations, reason=reason)

@@ -73,5 +73,5 @@ def check_finite(loss: float | Tensor, iteration: int) -> None:
     if not math.isfinite(value):
         raise TrainingError(
             f"the loss is {value} at iteration {iteration}; training cannot go on. The last checkpoint is good: run "
-            "the same command again, with a lower training.learning_rate or a smaller gradient clip if it happens again"
+            "the same command again; if it happens again, lower training.optimizer.learning_rate or max_grad_norm"
         )

@@ -88,6 +88,12 @@ def test_a_finished_run_does_nothing_more(store: Path, straight: Path) -> None:
     assert longer.iteration == 13
 
 
+def test_a_limit_that_ends_with_the_last_update_is_no_stop(store: Path) -> None:
+    one = settings("training.iterations=1", "training.batch_size=16")
+    outcome = train_codec(one, store, "run", time_limit_s=0.005, device="cpu")
+    assert (outcome.reason is None) is (outcome.iteration == 1)
+
+
 def send_when_under_way(run: Path, number: signal.Signals) -> threading.Thread:
     def watch() -> None:
         while not (run / "metrics.jsonl").exists():
