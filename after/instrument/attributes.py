@@ -1,0 +1,30 @@
+"""What a player may change while the instrument runs."""
+
+from dataclasses import dataclass
+
+from after.controls import CONTROLS
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attributes:
+    """What a player may change while the instrument runs; values out of range are clamped.
+
+    Attributes:
+        num_steps: sampler steps, 1 to 64; more is slower and finer.
+        guidance_structure: 1 follows the model, more exaggerates what is played; 0 to 10.
+        guidance_timbre: likewise for the timbre.
+        temperature: standard deviation of the noise, 0 to 2.
+        transpose: semitones added to every note, held ones too, -48 to 48.
+    """
+
+    num_steps: int = 4
+    guidance_structure: float = 1.0
+    guidance_timbre: float = 1.0
+    temperature: float = 1.0
+    transpose: int = 0
+
+    def __post_init__(self) -> None:
+        """Clamp to the ranges."""
+        for name, control in CONTROLS.items():
+            value = min(max(getattr(self, name), control.minimum), control.maximum)
+            object.__setattr__(self, name, round(value) if control.is_int else float(value))

@@ -1,0 +1,164 @@
+"""Read instrument files: weights with settings (.safetensors) or an exported stream (.ts)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, cast
+
+import torch
+from torch import Tensor
+
+from after.checkpoint import load_into, read_checkpoint
+from after.codec.autoencoder import Codec, build_codec
+from after.config import from_dict
+from after.errors import CheckpointError, ExportError, InstrumentError
+from after.manifest import EXPORT_SUFFIX, read_manifest
+from after.model import Model, build_model
+from after.settings import CodecSettings, ModelSettings
+from after.streamer import Streamer
+
+
+class Engine(Protocol):
+    """What the runtime needs of `after.streamer.Streamer`, as a module or as a loaded TorchScript file."""
+
+    def play(self, structure: Tensor, timbre: Tensor) -> Tensor:
+        """Play structure [B, L, 256] with timbre [B, 1, E] to audio [B, 1, L * hop]."""
+
+    def timbre_of(self, audio: Tensor) -> Tensor:
+        """Tell the timbre [B, E] of audio [B, 1, T]."""
+
+    def decode_alone(self, latents: Tensor) -> Tensor:
+        """Decode [B, D, L] to [B, 1, L * hop] without lag."""
+
+    def set_seed(self, value: int) -> int:
+        """Set the seed of the noise."""
+
+    def set_reset(self, value: int) -> int:
+        """Forget everything."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InstrumentParts:
+    """What an instrument's weights file holds, in evaluation mode."""
+
+    codec: Codec
+    model: Model
+    timbres: Mapping[str, Tensor]
+    snapshot: Mapping[str, object]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoadedInstrument:
+    """An engine and what is known about it.
+
+    Attributes:
+        engine: plays.
+        sample_rate: Hz.
+        hop_length: samples per frame.
+        num_latents: of the codec.
+        timbre_size: numbers in a timbre.
+        codec_latency_samples: by which `play` lags.
+        timbres: named vectors [E].
+        manifest: settings and description.
+    """
+
+    engine: Engine
+    sample_rate: int
+    hop_length: int
+    num_latents: int
+    timbre_size: int
+    codec_latency_samples: int
+    timbres: Mapping[str, Tensor]
+    manifest: Mapping[str, object]
+
+
+def read_parts(path: str | Path) -> InstrumentParts:
+    """Read an instrument's codec, model and timbres from a .safetensors file.
+
+    Raises:
+        CheckpointError: if the file is damaged or holds something else.
+    """
+    tensors, snapshot = read_checkpoint(path)
+    if snapshot.get("kind") != "instrument":
+        raise CheckpointError(f"{path} holds a {snapshot.get('kind', 'model')}, not an instrument")
+    codec_settings = from_dict(CodecSettings, table_of(snapshot, "codec"))
+    codec = build_codec(codec_settings)
+    model = build_model(from_dict(ModelSettings, table_of(snapshot, "model")), codec_settings.num_latents)
+    load_into(codec, _under("codec.", tensors))
+    load_into(model, _under("model.", tensors))
+    timbres = {name: vector.float() for name, vector in _under("timbres.", tensors).items()}
+    return InstrumentParts(codec=codec.eval(), model=model.eval(), timbres=timbres, snapshot=snapshot)
+
+
+def load_engine(path: Path) -> LoadedInstrument:
+    """Load an instrument file of either kind, by its suffix.
+
+    Raises:
+        InstrumentError: if nothing is there, or an exported file is damaged or no instrument.
+        CheckpointError: if a weights file is damaged or holds something else.
+    """
+    if not path.is_file():
+        raise InstrumentError(
+            f"there is no instrument at {path}: name a .safetensors file of a trained instrument, or an exported .ts"
+        )
+    if path.suffix == EXPORT_SUFFIX:
+        return _load_export(path)
+    parts = read_parts(path)
+    codec, model = parts.codec, parts.model
+    return LoadedInstrument(
+        engine=Streamer(codec, model).eval(),
+        sample_rate=codec.sample_rate,
+        hop_length=codec.hop_length,
+        num_latents=codec.num_latents,
+        timbre_size=model.timbre_size,
+        codec_latency_samples=codec.latency_samples,
+        timbres=parts.timbres,
+        manifest=parts.snapshot,
+    )
+
+
+def _load_export(path: Path) -> LoadedInstrument:
+    try:
+        manifest = read_manifest(path)
+    except ExportError as error:
+        raise InstrumentError(str(error)) from error
+    if manifest.get("kind") != "instrument":
+        raise InstrumentError(f"{path} is an exported {manifest.get('kind')}, not an instrument")
+    try:
+        module = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
+    except RuntimeError as error:
+        raise InstrumentError(f"{path} is damaged ({str(error).splitlines()[0]}): export it again") from error
+    timbres = table_of(manifest, "timbres")
+    return LoadedInstrument(
+        engine=cast(Engine, module.eval()),
+        sample_rate=_number(manifest, "sample_rate"),
+        hop_length=_number(manifest, "hop_length"),
+        num_latents=_number(manifest, "num_latents"),
+        timbre_size=_number(manifest, "timbre_size"),
+        codec_latency_samples=_number(manifest, "codec_latency_samples"),
+        timbres={name: torch.tensor(vector, dtype=torch.float32) for name, vector in timbres.items()},
+        manifest=manifest,
+    )
+
+
+def table_of(snapshot: Mapping[str, object], key: str) -> Mapping[str, object]:
+    """Give one table of an instrument's description.
+
+    Raises:
+        CheckpointError: if there is none.
+    """
+    value = snapshot.get(key)
+    if not isinstance(value, dict):
+        raise CheckpointError(f"the instrument's description has no table {key!r}: the file is damaged")
+    return value
+
+
+def _number(manifest: Mapping[str, object], key: str) -> int:
+    value = manifest.get(key)
+    if not isinstance(value, int):
+        raise InstrumentError(f"the manifest has no number {key!r}: export the instrument again")
+    return value
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
