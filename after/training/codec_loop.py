@@ -159,6 +159,7 @@ def _loop(
             optimizer.zero_grad(set_to_none=True)
             value.backward()
             norm = clip_gradients(codec.parameters(), training.optimizer.max_grad_norm)
+            check_finite(norm, iteration, "gradient norm")
             optimizer.step()
             iteration += 1
             ema.update(iteration)

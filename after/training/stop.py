@@ -63,15 +63,20 @@ class StopRequest:
             self._reason = f"{name} received"
 
 
-def check_finite(loss: float | Tensor, iteration: int) -> None:
-    """Refuse to go on with a loss that is NaN or infinite: saving it would spoil the checkpoint.
+def check_finite(value: float | Tensor, iteration: int, name: str = "loss") -> None:
+    """Refuse to go on with a number that is NaN or infinite: an update with it would spoil the weights.
+
+    Args:
+        value: a scalar.
+        iteration: for the message.
+        name: what the number is.
 
     Raises:
-        TrainingError: the loss is not finite.
+        TrainingError: it is not finite.
     """
-    value = float(loss.detach() if isinstance(loss, Tensor) else loss)
-    if not math.isfinite(value):
+    number = float(value.detach() if isinstance(value, Tensor) else value)
+    if not math.isfinite(number):
         raise TrainingError(
-            f"the loss is {value} at iteration {iteration}; training cannot go on. The last checkpoint is good: run "
+            f"the {name} is {number} at iteration {iteration}; training cannot go on. The last checkpoint is good: run "
             "the same command again; if it happens again, lower training.optimizer.learning_rate or max_grad_norm"
         )

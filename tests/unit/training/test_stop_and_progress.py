@@ -9,6 +9,7 @@ import torch
 from rich.console import Console
 
 from after.errors import AfterError, TrainingError
+from after.settings import OptimizerSettings
 from after.training.progress import TrainingProgress
 from after.training.stop import StopRequest, check_finite
 
@@ -58,6 +59,14 @@ def test_losses_that_are_not_finite_stop_training(loss: float | torch.Tensor) ->
         check_finite(loss, 12)
     assert isinstance(caught.value, AfterError)
     check_finite(torch.tensor(1.0, requires_grad=True), 12)
+
+
+def test_the_message_names_the_number_and_settings_that_exist() -> None:
+    with pytest.raises(TrainingError, match="the gradient norm is nan at iteration 3") as caught:
+        check_finite(torch.tensor(float("nan")), 3, "gradient norm")
+    assert "training.optimizer.learning_rate" in str(caught.value)
+    assert "max_grad_norm" in str(caught.value)
+    OptimizerSettings(learning_rate=1e-4, max_grad_norm=0.5)
 
 
 def test_without_a_terminal_lines_come_every_interval() -> None:
