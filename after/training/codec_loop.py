@@ -71,11 +71,12 @@ def validate(codec: Codec, loss: SpectralLoss, crops: AudioCrops, run: Run, iter
 
 def _log_examples(run: Run, iteration: int, loss: SpectralLoss, audio: Tensor, result: Tensor, rate: int) -> None:
     """Log the first examples as sound and as spectrogram pairs (original above, reconstruction below)."""
+    size = min(loss.scales, key=lambda scale: abs(scale - 1024))
     for index in range(min(_EXAMPLES, audio.size(0))):
         run.audio(iteration, f"audio/{index}/original", audio[index], rate)
         run.audio(iteration, f"audio/{index}/reconstruction", result[index], rate)
-        spectra = [loss.magnitude(x[index], 1024)[0].T.flip(0) for x in (audio, result)]
-        picture = torch.cat([torch.log10(s[256:] + 1e-5) / 5 + 1 for s in spectra]).clamp(0, 1)
+        spectra = [loss.magnitude(x[index], size)[0].T.flip(0) for x in (audio, result)]
+        picture = torch.cat([torch.log10(s[size // 4 :] + 1e-5) / 5 + 1 for s in spectra]).clamp(0, 1)
         run.image(iteration, f"spectrogram/{index}", picture)
 
 

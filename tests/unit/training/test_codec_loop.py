@@ -28,8 +28,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def settings(*overrides: str) -> CodecTrainingSettings:
     """Small enough for a few milliseconds per update."""
     small = ("crop_samples=8192", "codec.frame_hop=256", "codec.latent_stride=4", "codec.encoder_window=512",
-             "codec.encoder_fall=64", "codec.decoder_window=512", "training.precision=fp32",
-             "training.iterations=12", "training.save_every=5", "training.validate_every=6")  # fmt: skip
+             "codec.encoder_fall=64", "codec.decoder_window=512", "loss.scales_per_iteration=1",
+             "training.precision=fp32", "training.iterations=12", "training.save_every=5",
+             "training.validate_every=6")  # fmt: skip
     return load_settings(CodecTrainingSettings, "codec_tiny", (*small, *overrides))
 
 
@@ -57,7 +58,8 @@ def test_a_run_leaves_checkpoints_metrics_and_a_codec(straight: Path) -> None:
 
 def test_the_loss_falls(store: Path) -> None:
     quick = settings("training.iterations=40", "training.optimizer.learning_rate=5e-3", "training.batch_size=3",
-                     "training.optimizer.warmup_iterations=5", "training.validate_every=40")  # fmt: skip
+                     "training.optimizer.warmup_iterations=5", "training.validate_every=40",
+                     "loss.scales_per_iteration=0")  # fmt: skip
     train_codec(quick, store, "run", device="cpu")
     losses = logged(Path("run"), "loss")
     assert sum(losses[-10:]) < 0.85 * sum(losses[:10])
@@ -70,6 +72,17 @@ def test_stopped_and_continued_it_ends_with_the_same_weights(store: Path, straig
     assert train_in_pieces(train, 12) > 0
     assert differing(Path("run"), straight) == []
     assert logged(Path("run"), "loss") == logged(straight, "loss")
+
+
+def test_each_update_uses_as_many_scales_as_asked(store: Path, straight: Path) -> None:
+    """With one scale of two, drawn anew each time, the loss is at times one of theirs, never their mean."""
+    expected = {}
+    for name, scales in (("short", "[256]"), ("long", "[1024]"), ("both", "[256, 1024]")):
+        one = settings("training.iterations=1", f"loss.scales={scales}", "loss.scales_per_iteration=0")
+        train_codec(one, store, name, device="cpu")
+        (expected[name],) = logged(Path(name), "loss")
+    assert expected["both"] == pytest.approx((expected["short"] + expected["long"]) / 2, rel=1e-4)
+    assert min(abs(logged(straight, "loss")[0] - expected[name]) for name in ("short", "long")) < 1e-4
 
 
 def test_a_seed_decides_everything(store: Path, straight: Path) -> None:
