@@ -28,6 +28,9 @@ class CodecSettings:
         decoder_blocks: blocks at the latent rate, then at the frame rate.
         kernel_size: taps of the depthwise convolutions.
         expansion: features inside a block's two matrix products, as a multiple of the width.
+        sine_range_hz: lowest and highest of the decoder's sines.
+        sine_spacing_cents: distance of neighbouring sines.
+        sine_spacing_hz: at least this far apart, which counts at low frequencies.
         latent_noise: standard deviation of the noise added to the (unit variance) latents in training, which
             makes the decoder forgive small errors of a generated latent.
     """
@@ -45,6 +48,9 @@ class CodecSettings:
     decoder_blocks: tuple[int, int] = (4, 4)
     kernel_size: int = 5
     expansion: int = 3
+    sine_range_hz: tuple[float, float] = (27.5, 16000.0)
+    sine_spacing_cents: float = 6.0
+    sine_spacing_hz: float = 0.75
     latent_noise: float = 0.1
 
     def __post_init__(self) -> None:
@@ -155,12 +161,15 @@ class CodecTrainingSettings:
         training: the run.
         loss: the spectral loss.
         crop_samples: audio per item, a multiple of `codec.hop_length`.
+        freeze_encoder_at: iteration from which on only the decoder learns, 0 for never. The latents are final then, and
+            a generative model can be trained on them while the decoder goes on.
     """
 
     codec: CodecSettings = field(default_factory=CodecSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     loss: SpectralLossSettings = field(default_factory=SpectralLossSettings)
     crop_samples: int = 32768
+    freeze_encoder_at: int = 0
 
     def __post_init__(self) -> None:
         _require(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from after.codec.autoencoder import Codec
 from after.codec.streamer import CodecStreamer
 from after.conditioning.note_signals import NoteSignals
-from after.diffusion.noise import frame_noise
+from after.streaming.noise import frame_noise
 from after.model import Model, branches_needed
 from after.streaming.controlled import Controlled
 from after.streaming.host import check_block, describe_method, is_stale

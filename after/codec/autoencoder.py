@@ -4,7 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from after.codec.bottleneck import LatentNorm
-from after.codec.spectral import LogMagnitude, SpectralHead
+from after.codec.sines import SinesAndNoise, spread_frequencies
+from after.codec.spectral import LogMagnitude
 from after.errors import AudioError
 from after.settings import CodecSettings
 from after.streaming.combine import Serial
@@ -22,18 +23,22 @@ class Codec(nn.Module):
         decoder: [B, L, D] to [B, T, 1].
         sample_rate: Hz.
         num_latents: D.
+        latent_noise: standard deviation of the noise that training adds to the latents.
 
     Attributes:
         hop_length: samples per latent frame.
         latency_samples: lag of a streamed encode + decode behind the input.
     """
 
-    def __init__(self, encoder: Streaming, decoder: Streaming, *, sample_rate: int, num_latents: int) -> None:
+    def __init__(
+        self, encoder: Streaming, decoder: Streaming, *, sample_rate: int, num_latents: int, latent_noise: float = 0.0
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
         self.sample_rate = sample_rate
         self.num_latents = num_latents
+        self.latent_noise = latent_noise
         self.hop_length = encoder.down // encoder.up
         self.latency_samples = encoder.latency * self.hop_length + decoder.latency
 
@@ -68,7 +73,8 @@ class Codec(nn.Module):
     def forward(self, audio: Tensor) -> tuple[Tensor, Tensor]:
         """Encode and decode [B, 1, T]; gives the reconstruction [B, 1, T] and the latents [B, D, L]."""
         latents = self.encode(audio)
-        return self.decode(latents), latents
+        heard = latents + self.latent_noise * torch.randn_like(latents) if self.training else latents
+        return self.decode(heard), latents
 
 
 def _blocks(settings: CodecSettings, width: int, count: int, total: int) -> list[Streaming]:
@@ -91,13 +97,17 @@ def _build_encoder(settings: CodecSettings) -> Serial:
             CausalConv1d(width, width, kernel_size=2 * settings.latent_stride, stride=settings.latent_stride),
             *_blocks(settings, width, slow, fast + slow),
             Framewise(nn.Sequential(nn.LayerNorm(width), nn.Linear(width, settings.num_latents))),
-            Framewise(LatentNorm(settings.num_latents, noise=settings.latent_noise)),
+            Framewise(LatentNorm(settings.num_latents)),
         ]
     )
 
 
 def _build_decoder(settings: CodecSettings) -> Serial:
     window = torch.hann_window(settings.decoder_window).sqrt()
+    frequencies = spread_frequencies(
+        *settings.sine_range_hz, cents=settings.sine_spacing_cents, hz=settings.sine_spacing_hz
+    )
+    frequencies = frequencies / settings.sample_rate
     width = settings.decoder_width
     slow, fast = settings.decoder_blocks
     return Serial(
@@ -106,7 +116,7 @@ def _build_decoder(settings: CodecSettings) -> Serial:
             *_blocks(settings, width, slow, fast + slow),
             CausalConvTranspose1d(width, width, stride=settings.latent_stride),
             *_blocks(settings, width, fast, fast + slow),
-            Framewise(SpectralHead(width, settings.decoder_window)),
+            SinesAndNoise(width, frequencies, window=window, hop=settings.frame_hop),
             OverlapAdd(window, hop=settings.frame_hop),
         ]
     )
@@ -119,4 +129,5 @@ def build_codec(settings: CodecSettings) -> Codec:
         _build_decoder(settings),
         sample_rate=settings.sample_rate,
         num_latents=settings.num_latents,
+        latent_noise=settings.latent_noise,
     )

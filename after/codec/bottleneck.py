@@ -11,16 +11,14 @@ class LatentNorm(nn.Module):
 
     Args:
         num_latents: channels, D.
-        noise: standard deviation of the noise added in training, relative to the unit variance.
         momentum: weight of a new batch in the running averages.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, num_latents: int, *, noise: float, momentum: float = 0.01) -> None:
+    def __init__(self, num_latents: int, *, momentum: float = 0.01) -> None:
         super().__init__()
-        self.noise = noise
         self.momentum = momentum
         self.register_buffer("mean", torch.zeros(num_latents))
         self.register_buffer("std", torch.ones(num_latents))
@@ -38,5 +36,4 @@ class LatentNorm(nn.Module):
         with torch.no_grad():
             self.mean.lerp_(mean, self.momentum)
             self.std.lerp_(std, self.momentum)
-        x = (x - mean) / std
-        return x + self.noise * torch.randn_like(x)
+        return (x - mean) / std

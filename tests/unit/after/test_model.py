@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from after.conditioning.roll import ROLL_CHANNELS
 from after.config import load_settings
-from after.diffusion.noise import frame_noise
+from after.streaming.noise import frame_noise
 from after.diffusion.transformer import TransformerDenoiser
 from after.model import Model, branches_needed, build_model
 from after.settings import DenoiserSettings, DiffusionTrainingSettings, ModelSettings, StructureSettings, TimbreSettings

@@ -6,7 +6,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from after.diffusion.noise import frame_noise
+from after.streaming.noise import frame_noise
 
 
 def draw(seeds: list[int], start: int, num_frames: int, num_latents: int = 32) -> Tensor:

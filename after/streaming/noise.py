@@ -22,7 +22,7 @@ def frame_noise(seed: Tensor, start_frame: Tensor, num_frames: int, num_latents:
 
     Args:
         seed: [B] int64, one per stream.
-        start_frame: int64 scalar, the index of the first frame since the stream's start.
+        start_frame: int64 scalar, or [B, 1]: the index of the first frame since the stream's start.
         num_frames: L.
         num_latents: D.
 
@@ -34,7 +34,7 @@ def frame_noise(seed: Tensor, start_frame: Tensor, num_frames: int, num_latents:
     device = seed.device
     frame = start_frame + torch.arange(num_frames, device=device)
     latent = torch.arange(num_latents, device=device)
-    key = _mix(_mix(seed + 0x9E3779B9)[:, None] + frame[None, :])
+    key = _mix(_mix(seed + 0x9E3779B9)[:, None] + frame)
     cell = key[:, :, None] + 2 * latent[None, None, :]
     # 24 bits each, as many as a float32 holds exactly; the half keeps the logarithm finite
     u = ((_mix(cell) >> 8).to(torch.float32) + 0.5) * (1.0 / 16777216.0)
