@@ -61,7 +61,7 @@ def logged(run: Path, name: str) -> list[float]:
 def train_in_pieces(train: Callable[[float], Outcome], iterations: int) -> int:
     """Call the training with a short time limit until it is done; gives the number of calls that stopped early."""
     for stops in range(100):
-        outcome = train(0.02)
+        outcome = train(0.004)
         if outcome.reason is None:
             assert outcome.iteration == iterations
             return stops

@@ -72,6 +72,22 @@ def test_before_training_the_blocks_pass_their_input_on() -> None:
     assert torch.equal(other, predict(denoiser, given))
 
 
+@torch.no_grad()
+def test_one_block_is_its_equations() -> None:
+    denoiser, given = trained(num_layers=1), inputs(batch_size=2)
+    (block,) = denoiser.blocks
+    nn.init.normal_(block.table, std=0.3)
+    time = denoiser.embed_time(embed_time(given["t"], denoiser.time_size))[:, None]
+    condition = denoiser.modulate(F.silu(time + denoiser.embed_timbre(given["timbre"]))) + block.table
+    scale, shift, gate, scale_feed, shift_feed, gate_feed = condition.split(WIDTH, dim=2)
+    x = denoiser.project_in(given["x_t"]) + given["structure"]
+    x = x + gate * block.attention((1 + scale) * F.layer_norm(x, [WIDTH]) + shift)
+    feed = block.expand((1 + scale_feed) * F.layer_norm(x, [WIDTH]) + shift_feed)
+    x = x + gate_feed * block.shrink(F.gelu(feed, approximate="tanh"))
+    expected = denoiser.project_out(denoiser.norm(x))
+    torch.testing.assert_close(predict(denoiser, given), expected, rtol=0, atol=1e-10)
+
+
 @pytest.mark.parametrize("name", ["x_t", "structure"])
 @pytest.mark.parametrize("frame", [0, 7])
 def test_a_frame_reaches_from_itself_to_the_end_of_the_windows(name: str, frame: int) -> None:
