@@ -1,42 +1,57 @@
-"""An instrument of a few thousand weights, random but always the same, as the commands read it."""
+"""An untrained instrument of a few thousand weights that is neither silent nor deaf: for tests of what plays."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from after.checkpoint import write_checkpoint
-from after.codec.autoencoder import build_codec
+from after.codec.autoencoder import Codec, build_codec
 from after.config import load_settings, to_dict
-from after.model import build_model
-from after.settings import CodecTrainingSettings, DiffusionTrainingSettings
+from after.model import Model, build_model
+from after.settings import CodecSettings, CodecTrainingSettings, DiffusionTrainingSettings, ModelSettings
 
-TIMBRES = ("flute", "piano")
+RATE = 44100
+HOP = 1024
 
 
-def write_tiny_instrument(path: Path, *, num_steps: int = 2) -> Path:
-    codec_settings = load_settings(CodecTrainingSettings, "codec_tiny").codec
-    model_settings = load_settings(DiffusionTrainingSettings, "tiny").model
-    torch.manual_seed(0)
-    codec = build_codec(codec_settings)
-    model = build_model(model_settings, codec_settings.num_latents)
-    with torch.no_grad():
-        for parameter in model.parameters():  # what starts at zero would leave notes and timbres without effect
-            parameter.add_(0.2 * torch.randn_like(parameter))
-    tensors = {f"codec.{name}": tensor for name, tensor in codec.state_dict().items()}
-    tensors |= {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-    tensors |= {f"timbres.{name}": 2 * torch.rand(model.timbre_size) - 1 for name in TIMBRES}
-    snapshot = {
-        "kind": "instrument",
-        "codec": to_dict(codec_settings),
-        "model": to_dict(model_settings),
-        "attributes": {"num_steps": num_steps, "guidance_structure": 1.0, "guidance_timbre": 1.0},
-        "description": {
-            "license": "CC0-1.0",
-            "credits": {name: "made by a test" for name in TIMBRES},
-            "timbres": list(TIMBRES),
-            "data_hours": 0.0,
-            "iterations": 0,
-        },
-    }
-    write_checkpoint(path, tensors, snapshot, half=True)
-    return path
+@dataclass(frozen=True)
+class TinyInstrument:
+    codec: Codec
+    model: Model
+    codec_settings: CodecSettings
+    model_settings: ModelSettings
+    timbres: dict[str, torch.Tensor]
+
+    def write(self, path: str | Path, **snapshot: object) -> Path:
+        """Write an instrument file."""
+        tensors = {f"timbres.{name}": vector for name, vector in self.timbres.items()}
+        for prefix, module in (("codec", self.codec), ("model", self.model)):
+            tensors |= {f"{prefix}.{name}": tensor for name, tensor in module.state_dict().items()}
+        settings = {"codec": to_dict(self.codec_settings), "model": to_dict(self.model_settings)}
+        write_checkpoint(path, tensors, {"kind": "instrument", **settings, **snapshot})
+        return Path(path)
+
+    def write_codec(self, path: str | Path) -> Path:
+        """Write a codec file."""
+        snapshot = {"kind": "codec", "codec": to_dict(self.codec_settings)}
+        write_checkpoint(path, self.codec.state_dict(), snapshot)
+        return Path(path)
+
+
+def make_tiny_instrument(*codec_overrides: str) -> TinyInstrument:
+    """Build one from the tiny presets, always with the same weights."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        codec_settings = load_settings(CodecTrainingSettings, "codec_tiny", codec_overrides).codec
+        model_settings = load_settings(DiffusionTrainingSettings, "tiny", ()).model
+        codec = build_codec(codec_settings).eval()
+        model = build_model(model_settings, codec_settings.num_latents).eval()
+        for parameter in model.parameters():  # gates, output and nulls start at zero and would hide everything else
+            if not parameter.any():
+                nn.init.normal_(parameter, std=0.3)
+        timbres = {name: torch.rand(model_settings.timbre.size) * 2 - 1 for name in ("bright", "dark")}
+    for module in (codec, model):
+        module.requires_grad_(False)
+    return TinyInstrument(codec, model, codec_settings, model_settings, timbres)

@@ -12,7 +12,7 @@ from after.midi import read_midi
 from render.demo import choose_pieces
 from render.errors import TimbreError
 from tests import demo_tunes
-from tests.tiny_instrument import write_tiny_instrument
+from tests.tiny_file import write_tiny_file
 
 
 def demo(*arguments, loader=None):
@@ -37,15 +37,15 @@ def test_the_demo_writes_audio_and_pictures(instrument):
 
 
 def test_the_demo_equals_render_and_replaces_an_earlier_one():
-    path = write_tiny_instrument(Path("tiny.safetensors"), num_steps=1)
+    path = write_tiny_file(Path("tiny.safetensors"), num_steps=1)
     Path("out").mkdir()
-    Path("out/demo_piano.wav").write_text("an earlier one")
+    Path("out/demo_dark.wav").write_text("an earlier one")
     result = demo("--out", "out", "--instrument", path, "--seed", 5)
     assert result.exit_code == 0, result.output
     midi = Path(demo_tunes.__file__).parents[1] / "after" / "pretrained" / "demo.mid"
-    arguments = ["render", midi, "--instrument", path, "--timbre", "piano", "--seed", 5, "-o", "again.wav"]
+    arguments = ["render", midi, "--instrument", path, "--timbre", "dark", "--seed", 5, "-o", "again.wav"]
     assert CliRunner().invoke(group, list(map(str, arguments))).exit_code == 0
-    assert Path("again.wav").read_bytes() == Path("out/demo_piano.wav").read_bytes()
+    assert Path("again.wav").read_bytes() == Path("out/demo_dark.wav").read_bytes()
 
 
 def test_wrong_input_is_one_line(instrument):

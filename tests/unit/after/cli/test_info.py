@@ -5,7 +5,7 @@ from click.testing import CliRunner
 import after
 from after.checkpoint import write_checkpoint
 from after.cli import group
-from tests.tiny_instrument import TIMBRES, write_tiny_instrument
+from tests.tiny_file import TIMBRES, write_tiny_file
 
 
 def info(*arguments: object):
@@ -22,7 +22,7 @@ def test_info_names_version_instrument_and_devices() -> None:
 
 
 def test_info_describes_an_instrument_file(tmp_path: Path) -> None:
-    path = write_tiny_instrument(tmp_path / "tiny.safetensors")
+    path = write_tiny_file(tmp_path / "tiny.safetensors")
     result = info(path)
     assert result.exit_code == 0, result.output
     assert f"{path.stat().st_size / 1e6:.2f} MB" in result.output

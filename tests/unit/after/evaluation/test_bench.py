@@ -12,7 +12,7 @@ from after.cli import group
 from after.evaluation.bench import bench_notes, compare_stream
 from after.evaluation.onset_delay import find_onset, measure_delay
 from after.instrument import Instrument
-from tests.tiny_instrument import TIMBRES, write_tiny_instrument
+from tests.tiny_file import TIMBRES, write_tiny_file
 
 RATE = 44100
 
@@ -49,7 +49,7 @@ class Drifting(Instrument):
 
 @pytest.fixture
 def tiny() -> Path:
-    return write_tiny_instrument(Path("tiny.safetensors"))
+    return write_tiny_file(Path("tiny.safetensors"))
 
 
 def bench(*arguments: object, loader=None):
