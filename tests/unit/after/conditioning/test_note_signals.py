@@ -1,8 +1,11 @@
+import numpy as np
 import pytest
 import torch
 
 from after.conditioning.note_signals import NoteSignals
 from after.conditioning.roll import onset_value
+from after.instrument import NoteEvent
+from after.instrument.events import HeldNotes
 from after.streaming.verify import verify_streaming
 
 HOP = 8
@@ -84,3 +87,37 @@ def test_broken_signals_give_finite_frames(value):
 
 def test_velocities_above_127_are_clamped():
     assert structure_of(signals(1, (0, 0, 60, 1000)))[0, 60] == 1
+
+
+def brute_force(x, hop):
+    """Look at every sample of [T, 2 * voices] for note events, and let the runtime's keyboard lay them out."""
+    events = {}
+    before = [(0, False)] * (x.size(1) // 2)
+    for sample, row in enumerate(x.tolist()):
+        now = [(round(row[2 * v]), row[2 * v + 1] > 0) for v in range(x.size(1) // 2)]
+        here = events.setdefault(sample // hop, [])
+        pairs = list(zip(before, now, strict=True))
+        offset = sample % hop
+        here += [NoteEvent(offset, was[0], 0) for was, is_ in pairs if was[1] and was != is_]
+        here += [
+            NoteEvent(offset, is_[0], int(row[2 * v + 1]))
+            for v, (was, is_) in enumerate(pairs)
+            if is_[1] and was != is_
+        ]
+        before = now
+    keyboard = HeldNotes(hop)
+    return torch.from_numpy(np.stack([keyboard.frame(events[frame]) for frame in sorted(events)]))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_signals_and_events_of_the_same_notes_give_the_same_structure(seed):
+    generator = np.random.default_rng(seed)
+    x = torch.zeros(40 * HOP, 6)
+    for voice in range(3):
+        sample = 0
+        while sample < len(x):  # few pitches and short notes: voices meet on a pitch, frames hold several events
+            length = int(generator.integers(1, 2 * HOP))
+            x[sample : sample + length, 2 * voice] = float(generator.integers(60, 63))
+            x[sample : sample + length, 2 * voice + 1] = float(generator.choice([0, 0, 40, 100]))
+            sample += length
+    torch.testing.assert_close(structure_of(x[None]), brute_force(x, HOP), rtol=0, atol=1e-6)
