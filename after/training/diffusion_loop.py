@@ -125,12 +125,14 @@ def train_diffusion(
         device: `auto`, `cpu` or `cuda`.
 
     Raises:
-        DataError: if the store has no notes or does not fit the codec.
+        DataError: if the store is missing, has no notes or does not fit the codec.
         CheckpointError: if the codec is missing or the folder holds another model's run.
         TrainingError: if the loss is no longer finite.
     """
     place = pick_device(device)
     network, codec_settings = load_codec(codec)
+    with Store.open(store_path) as store:  # opened for writing, a missing store would be made
+        store.check_rate(codec_settings.sample_rate)
     network = network.to(place)
     name = _encode(store_path, network)
     snapshot = {"kind": "diffusion", "codec": to_dict(codec_settings), "latents": name, **to_dict(settings)}
@@ -187,6 +189,7 @@ def _loop(
             optimizer.zero_grad(set_to_none=True)
             torch.autograd.backward(value)
             norm = clip_gradients(model.parameters(), training.optimizer.max_grad_norm)
+            check_finite(norm, iteration, "gradient norm")
             optimizer.step()
             iteration += 1
             ema.update(iteration)
@@ -200,4 +203,5 @@ def _loop(
                 run.save(iteration, state, metric)
         if iteration > start and iteration % training.save_every:
             run.save(iteration, state, metric)
-        return Outcome(iteration=iteration, iterations=training.iterations, reason=stop.reason)
+        reason = stop.reason if iteration < training.iterations else None
+        return Outcome(iteration=iteration, iterations=training.iterations, reason=reason)

@@ -91,6 +91,20 @@ def test_each_update_draws_as_many_scales_as_asked(store: Path) -> None:
     assert is_long.any()
 
 
+def test_a_frozen_encoder_stays_as_it_is_through_any_stop(store: Path) -> None:
+    frozen = settings("freeze_encoder_at=6", "training.save_every=4")
+
+    def train(run: str, time_limit_s: float | None = None):
+        return train_codec(frozen, store, run, time_limit_s=time_limit_s, device="cpu")
+
+    train("straight")
+    train_in_pieces(lambda limit_s: train("pieces", limit_s), 12)
+    assert differing(Path("pieces"), Path("straight")) == []
+    eight, twelve = (load_codec(path)[0].state_dict() for path in list_checkpoints("straight"))
+    changed = {name.split(".")[0] for name in eight if not torch.equal(eight[name], twelve[name])}
+    assert changed == {"decoder"}
+
+
 def test_a_seed_decides_everything(store: Path, straight: Path) -> None:
     train_codec(settings("training.seed=1"), store, "run", device="cpu")
     changed = differing(Path("run"), straight)

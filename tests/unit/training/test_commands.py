@@ -90,7 +90,7 @@ def test_a_wrong_option_is_one_line_and_exit_code_2(store: Path, arguments: list
     assert not Path("run/checkpoints").exists()
 
 
-@pytest.mark.parametrize("command", ["train_autoencoder"])
+@pytest.mark.parametrize("command", ["train_autoencoder", "train"])
 def test_a_folder_that_is_no_store_is_one_line_and_exit_code_2(tmp_path: Path, store: Path, command: str) -> None:
     Path("empty").mkdir()
     small = ("--preset", "codec_tiny", "--iterations", "1", "--set", "crop_samples=8192")

@@ -19,7 +19,7 @@ from after.settings import CodecTrainingSettings, DiffusionTrainingSettings, Dro
 from after.training.codec_loop import train_codec
 from after.training.diffusion_loop import draw_conditions, train_diffusion
 from after.training.outcome import Outcome
-from tests.unit.training.tiny_data import differing, iterations_of, logged, make_store, train_in_pieces
+from tests.unit.training.tiny_data import differing, final_tensors, iterations_of, logged, make_store, train_in_pieces
 
 
 @dataclass(frozen=True)
@@ -170,6 +170,26 @@ def test_stores_that_do_not_fit_are_refused(given: Given, tmp_path: Path) -> Non
             train(Given(store, given.codec, given.straight), "run")
     with pytest.raises(DataError, match="do not fit into chunks of 20"):
         train(given, "run", "crop_frames=32")
+
+
+def test_a_missing_store_is_refused_and_not_made(given: Given, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="after prepare_dataset"):
+        train(Given(tmp_path / "nowhere", given.codec, given.straight), "run")
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_limit_that_ends_with_the_last_update_is_no_stop(given: Given) -> None:
+    outcome = train(given, "run", "training.iterations=1", "training.batch_size=64", time_limit_s=0.005)
+    assert (outcome.reason is None) is (outcome.iteration == 1)
+
+
+def test_weights_that_are_no_numbers_are_never_saved(given: Given) -> None:
+    """With this rate the loss stays finite one update longer than its gradient."""
+    with pytest.raises(TrainingError):
+        train(given, "run", "training.optimizer.learning_rate=1e4", "training.optimizer.warmup_iterations=0",
+              "training.save_every=1", "training.validate_every=100")  # fmt: skip
+    tensors = final_tensors(Path("run"))
+    assert [name for name, t in tensors.items() if t.is_floating_point() and not torch.isfinite(t).all()] == []
 
 
 @pytest.mark.parametrize(("structure", "timbre", "both"), [(0.05, 0.1, 0.05), (0.5, 0.0, 0.2), (0.0, 0.0, 0.0)])

@@ -8,7 +8,9 @@ import torch
 from torch import nn
 
 from after.checkpoint import list_checkpoints, read_weights
+from after.config import to_dict
 from after.errors import CheckpointError
+from after.settings import CodecTrainingSettings, DiffusionTrainingSettings
 from after.training.run import Run
 from after.training.state import TrainState
 
@@ -50,6 +52,18 @@ def test_training_settings_may_change(tmp_path: Path, state: TrainState) -> None
     with Run.open(tmp_path / "run", longer) as run:
         assert run.restore(state) == 1
     assert json.loads((tmp_path / "run/settings.json").read_text())["training"] == {"iterations": 500}
+
+
+@pytest.mark.parametrize("cls", [CodecTrainingSettings, DiffusionTrainingSettings])
+def test_of_all_settings_only_those_of_the_model_are_fixed(cls: type, tmp_path: Path, state: TrainState) -> None:
+    snapshot = to_dict(cls())
+    with Run.open(tmp_path / "run", snapshot) as run:
+        run.save(1, state)
+    for key in snapshot.keys() - {"codec", "model"}:
+        Run.open(tmp_path / "run", {**snapshot, key: "another"}).close()
+    for key in snapshot.keys() & {"codec", "model"}:
+        with pytest.raises(CheckpointError, match=key):
+            Run.open(tmp_path / "run", {**snapshot, key: "another"})
 
 
 def test_a_folder_without_checkpoint_takes_new_settings(tmp_path: Path, state: TrainState) -> None:
