@@ -6,10 +6,10 @@ from torch import Tensor, nn
 from after.conditioning.roll import ROLL_CHANNELS
 from after.conditioning.structure import build_structure_encoder
 from after.conditioning.timbre import TimbreEncoder
-from after.streaming.noise import frame_noise
 from after.diffusion.transformer import TransformerDenoiser
 from after.settings import ModelSettings
 from after.streaming.combine import Serial
+from after.streaming.noise import frame_noise
 
 
 def branches_needed(guidance_structure: float, guidance_timbre: float) -> list[int]:

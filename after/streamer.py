@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from after.codec.autoencoder import Codec
 from after.codec.streamer import CodecStreamer
 from after.conditioning.note_signals import NoteSignals
-from after.streaming.noise import frame_noise
 from after.model import Model, branches_needed
 from after.streaming.controlled import Controlled
 from after.streaming.host import check_block, describe_method, is_stale
+from after.streaming.noise import frame_noise
 
 NUM_VOICES = 8
 

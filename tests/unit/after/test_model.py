@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from after.conditioning.roll import ROLL_CHANNELS
 from after.config import load_settings
-from after.streaming.noise import frame_noise
 from after.diffusion.transformer import TransformerDenoiser
 from after.model import Model, branches_needed, build_model
 from after.settings import DenoiserSettings, DiffusionTrainingSettings, ModelSettings, StructureSettings, TimbreSettings
+from after.streaming.noise import frame_noise
 
 NUM_LATENTS, TIMBRE_SIZE, FRAMES = 4, 3, 23
 SETTINGS = ModelSettings(
