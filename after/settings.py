@@ -143,6 +143,9 @@ class SpectralLossSettings:
         floor: magnitude (full scale = 1) below which the logarithm goes flat.
         linear_weight: of the relative linear distance.
         log_weight: of the log-magnitude distance.
+        amplitude_weight: of the same distances between the target and what the decoder's amplitudes are expected to
+            sound like.
+        amplitude_scale: window size of those, in samples.
     """
 
     scales: tuple[int, ...] = (4096, 2048, 1024, 512, 256, 128)
@@ -150,6 +153,8 @@ class SpectralLossSettings:
     floor: float = 1e-4
     linear_weight: float = 1.0
     log_weight: float = 1.0
+    amplitude_weight: float = 1.0
+    amplitude_scale: int = 4096
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -20,7 +20,7 @@ class Codec(nn.Module):
 
     Args:
         encoder: [B, T, 1] to [B, L, D], without latency.
-        decoder: [B, L, D] to [B, T, 1].
+        decoder: [B, L, D] to [B, T, 1]; its last two layers are the sound source and the overlap-add.
         sample_rate: Hz.
         num_latents: D.
         latent_noise: standard deviation of the noise that training adds to the latents.
@@ -31,7 +31,7 @@ class Codec(nn.Module):
     """
 
     def __init__(
-        self, encoder: Streaming, decoder: Streaming, *, sample_rate: int, num_latents: int, latent_noise: float = 0.0
+        self, encoder: Streaming, decoder: Serial, *, sample_rate: int, num_latents: int, latent_noise: float = 0.0
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -71,10 +71,28 @@ class Codec(nn.Module):
 
     @torch.jit.ignore
     def forward(self, audio: Tensor) -> tuple[Tensor, Tensor]:
-        """Encode and decode [B, 1, T]; gives the reconstruction [B, 1, T] and the latents [B, D, L]."""
-        latents = self.encode(audio)
-        heard = latents + self.latent_noise * torch.randn_like(latents) if self.training else latents
-        return self.decode(heard), latents
+        """Encode and decode [B, 1, T]; what training calls.
+
+        Returns:
+            the reconstruction [B, 1, T], and the amplitudes that it was sounded from (`SinesAndNoise.levels`).
+        """
+        latents = self.encode(audio).transpose(1, 2)
+        if self.training:
+            latents = latents + self.latent_noise * torch.randn_like(latents)
+        features = latents
+        for layer in self.decoder.layers[:-2]:
+            features = layer(features)
+        levels = self.source.levels(features)
+        frames, _ = self.source.sound(levels, self.source.init_state(levels.size(0)))
+        sound: Tensor = self.decoder.layers[-1](frames)
+        return sound.transpose(1, 2), levels
+
+    @property
+    def source(self) -> SinesAndNoise:
+        """Give the sound source of the decoder."""
+        source = self.decoder.layers[-2]
+        assert isinstance(source, SinesAndNoise)
+        return source
 
 
 def _blocks(settings: CodecSettings, width: int, count: int, total: int) -> list[Streaming]:

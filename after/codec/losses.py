@@ -50,3 +50,62 @@ class SpectralLoss(nn.Module):
             log = (torch.log(got + self.floor) - torch.log(wanted + self.floor)).abs().mean()
             total = total + self.linear_weight * linear + self.log_weight * log
         return total / len(used)
+
+
+class AmplitudeLoss(nn.Module):
+    """Compare the spectrum that amplitudes of sines and noise are expected to have with that of the target.
+
+    Which phases the sines happen to have does not enter, so the gradient says for every sine whether it should be
+    louder; through the sound alone it hardly does while many sines interfere. The sound's own loss then chooses among
+    neighbours that are expected to be alike.
+
+    Args:
+        frequencies: [K] of the sines in cycles per sample.
+        frame_size: samples of a frame of noise, N.
+        hop: samples from one frame to the next.
+        size: of the Hann window of the compared spectra.
+        floor: magnitude (full scale = 1) below which the logarithm goes flat.
+    """
+
+    window: Tensor
+    response: Tensor
+    spread: Tensor
+
+    def __init__(
+        self, frequencies: Tensor, *, frame_size: int, hop: int, size: int = 4096, floor: float = 1e-4
+    ) -> None:
+        super().__init__()
+        self.num_sines = frequencies.numel()
+        self.frame_size, self.hop, self.size, self.floor = frame_size, hop, size, floor
+        off_bins = frequencies[:, None].double() * size - torch.arange(size // 2 + 1)
+        # a Hann window's transform, 1 at its peak; a sine of amplitude 1 has magnitude 1/2
+        lobe = torch.sinc(off_bins) + 0.5 * (torch.sinc(off_bins - 1) + torch.sinc(off_bins + 1))
+        self.register_buffer("response", (0.5 * lobe).square().float(), persistent=False)
+        self.register_buffer("window", torch.hann_window(size), persistent=False)
+        self.register_buffer("spread", torch.hann_window(size)[::hop].clone(), persistent=False)
+
+    def expect(self, levels: Tensor) -> Tensor:
+        """Give the expected magnitude spectra [B, T, size / 2 + 1] of amplitudes [B, T, K + N / 2 + 1]."""
+        count = levels.size(1)
+        middle = self.spread.numel() // 2
+        lag = torch.arange(count, device=levels.device)
+        lag = lag[:, None] - lag[None, :] + middle
+        weight = self.spread[lag.clamp(0, self.spread.numel() - 1)] * ((lag >= 0) & (lag < self.spread.numel()))
+        sines, noise = levels[..., : self.num_sines], levels[..., self.num_sines :]
+        amplitude = torch.matmul(weight / self.spread.sum(), sines)
+        variance = torch.matmul(weight.square() / self.spread.square().sum(), noise.square()) * 2.0 / self.frame_size
+        density = F.interpolate(variance, size=self.size // 2 + 1, mode="linear", align_corners=True)
+        return (torch.matmul(amplitude.square(), self.response) + density * (1.5 / self.size) + 1e-14).sqrt()
+
+    def forward(self, levels: Tensor, target: Tensor) -> Tensor:
+        """Give the distance of amplitudes [B, T, K + N / 2 + 1] to the target audio [B, 1, T * hop]."""
+        got = self.expect(levels)
+        with torch.no_grad():
+            padded = F.pad(target.squeeze(1).float(), (self.size // 2, self.size // 2))
+            frames = padded.unfold(1, self.size, self.hop)[:, : levels.size(1)] * (self.window / self.window.sum())
+            wanted = torch.fft.rfft(frames).abs()
+            norm = torch.linalg.vector_norm(wanted, dim=(1, 2)).clamp_min(self.floor * wanted[0].numel() ** 0.5)
+        linear = (torch.linalg.vector_norm(got - wanted, dim=(1, 2)) / norm).mean()
+        log = (torch.log(got + self.floor) - torch.log(wanted + self.floor)).abs().mean()
+        total: Tensor = linear + log
+        return total

@@ -43,6 +43,7 @@ class SinesAndNoise(Streaming):
         hop: samples from one frame to the next.
     """
 
+    frequencies: Tensor
     rate: Tensor
     start: Tensor
     basis: Tensor
@@ -50,6 +51,7 @@ class SinesAndNoise(Streaming):
     def __init__(self, width: int, frequencies: Tensor, *, window: Tensor, hop: int) -> None:
         super().__init__(num_states=1)
         self.size = window.numel()
+        self.hop = hop
         self.num_sines = frequencies.numel()
         self.num_bins = self.size // 2 + 1
         self.cycle = _CYCLE
@@ -64,6 +66,7 @@ class SinesAndNoise(Streaming):
         angle = 2.0 * math.pi * (advance / (hop * _CYCLE))[:, None] * torch.arange(self.size, dtype=torch.float64)
         shape = window.double() * (2.0 * hop / self.size)
         basis = torch.cat([torch.cos(angle) * shape, -torch.sin(angle) * shape]).float()
+        self.register_buffer("frequencies", frequencies.float(), persistent=False)
         self.register_buffer("rate", advance.long() % _CYCLE, persistent=False)
         self.register_buffer(
             "start", torch.randint(0, _CYCLE, (self.num_sines,), generator=generator), persistent=False
@@ -78,13 +81,20 @@ class SinesAndNoise(Streaming):
 
     def step(self, x: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """Sound one block of features [B, T, width]: frames [B, T, N]."""
-        num_frames = x.size(1)
-        index = state[0][:, None] + torch.arange(num_frames, device=x.device)[None, :]
+        return self.sound(self.levels(x), state)
+
+    def levels(self, x: Tensor) -> Tensor:
+        """Turn features [B, T, width] into amplitudes [B, T, K + N / 2 + 1]: of the sines, then of the noise's bins."""
         levels = self.project(self.norm(x))
         if levels.dtype == torch.bfloat16:
             levels = levels.float()
         # exp(3) is 26 dB over full scale: enough, and it cannot overflow
-        levels = torch.exp(torch.clamp(levels, max=3.0))
+        return torch.exp(torch.clamp(levels, max=3.0))
+
+    def sound(self, levels: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """Sound one block of amplitudes: frames [B, T, N]."""
+        num_frames = levels.size(1)
+        index = state[0][:, None] + torch.arange(num_frames, device=levels.device)[None, :]
         cycles = (index[:, :, None] * self.rate + self.start) & (self.cycle - 1)
         phase = cycles.to(levels.dtype) * (2.0 * math.pi / self.cycle)
         sines = levels[:, :, : self.num_sines]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from after.checkpoint import load_into
 from after.codec.autoencoder import Codec, build_codec
-from after.codec.losses import SpectralLoss
+from after.codec.losses import AmplitudeLoss, SpectralLoss
 from after.config import to_dict
 from after.data.dataset import AudioCrops
 from after.data.prefetch import Prefetcher
@@ -149,6 +149,12 @@ def _loop(
     """Run the updates, top to bottom: batch, loss, step, average, log, validate, save."""
     training = settings.training
     place = next(codec.parameters()).device
+    amplitude_loss = AmplitudeLoss(
+        codec.source.frequencies,
+        frame_size=settings.codec.decoder_window,
+        hop=settings.codec.frame_hop,
+        size=settings.loss.amplitude_scale,
+    ).to(place)
     network = torch.compile(codec) if training.compile else codec
     crops = AudioCrops(store, "train", settings.crop_samples)
     held_out = AudioCrops(store, "validation", settings.crop_samples)
@@ -170,8 +176,9 @@ def _loop(
             rate = learning_rate(iteration, schedule)
             set_learning_rate(optimizer, rate)
             with autocast(place, training.precision):
-                result, _ = network(audio)
-            value = loss(result, audio, _draw_scales(settings, iteration))
+                result, levels = network(audio)
+                value = settings.loss.amplitude_weight * amplitude_loss(levels, audio)
+            value = value + loss(result, audio, _draw_scales(settings, iteration))
             check_finite(value, iteration)
             optimizer.zero_grad(set_to_none=True)
             value.backward()

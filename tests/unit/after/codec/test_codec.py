@@ -42,9 +42,9 @@ def test_sizes(num_frames: int) -> None:
     latents = codec.encode(audio)
     assert latents.shape == (2, 3, num_frames)
     assert codec.decode(latents).shape == audio.shape
-    result, same = codec(audio)
-    assert torch.equal(same, latents)
+    result, levels = codec(audio)
     assert torch.equal(result, codec.decode(latents))
+    assert levels.shape == (2, 2 * num_frames, codec.source.num_sines + codec.source.num_bins)
 
 
 def test_derived_numbers() -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from after.codec.losses import AmplitudeLoss
 from after.codec.sines import SinesAndNoise, spread_frequencies
 from after.streaming.spectral import OverlapAdd
 
@@ -77,3 +78,31 @@ def test_sines_keep_their_phase_for_a_day():
     spectra = [torch.fft.rfft(frames[0, 0].double())[10] for frames in (one, zero)]
     turned = torch.angle(spectra[0] / spectra[1]).item() / (2 * math.pi)
     assert math.remainder(turned - lag_cycles, 1.0) == pytest.approx(0.0, abs=1e-4)
+
+
+def test_the_expected_spectrum_is_that_of_the_sound():
+    frequencies = spread_frequencies(100.0, 16000.0, cents=50.0, hz=10.0) / RATE
+    head = SinesAndNoise(4, frequencies, window=WINDOW, hop=HOP).eval()
+    levels = torch.full((1, 64, head.num_sines + head.num_bins), 1e-9)
+    levels[..., 40] = 0.3
+    levels[..., head.num_sines :] = 0.05
+    frames, _ = head.sound(levels, head.init_state(1))
+    audio = OverlapAdd(WINDOW, hop=HOP)(frames)[0, :, 0]
+    loss = AmplitudeLoss(frequencies, frame_size=2 * HOP, hop=HOP)
+    expected = loss.expect(levels)[0, 32]
+    window = torch.hann_window(4096)
+    spectra = torch.fft.rfft(audio.unfold(0, 4096, 512) * (window / window.sum())).abs()
+    assert expected.max() == pytest.approx(float(spectra[24:40].max()), rel=1e-2)
+    assert expected.argmax() == spectra[28].argmax()
+    noise = spectra[:, 1500:2000].square().mean().sqrt()
+    assert expected[1750] == pytest.approx(float(noise), rel=0.1)
+
+
+def test_the_loss_of_amplitudes_says_which_sine_is_missing():
+    frequencies = spread_frequencies(100.0, 4000.0, cents=50.0, hz=10.0) / RATE
+    time = torch.arange(32 * HOP, dtype=torch.float64)
+    target = 0.3 * torch.sin(2 * math.pi * frequencies[60] * time)[None, None].float()
+    levels = torch.full((1, 32, len(frequencies) + HOP + 1), 1e-3, requires_grad=True)
+    AmplitudeLoss(frequencies, frame_size=2 * HOP, hop=HOP)(levels, target).backward()
+    assert levels.grad[0, 16, : len(frequencies)].argmin() == 60
+    assert levels.grad[0, 16, 60] < 0
