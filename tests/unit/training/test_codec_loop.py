@@ -14,10 +14,11 @@ import torch
 from after.checkpoint import list_checkpoints
 from after.codec.load import load_codec
 from after.config import load_settings
+from after.data.dataset import AudioCrops
 from after.data.store import Store
 from after.errors import CheckpointError, ConfigError, DataError, TrainingError
 from after.settings import CodecTrainingSettings
-from after.training.codec_loop import train_codec
+from after.training.codec_loop import build_loss, train_codec
 from tests.unit.training.tiny_data import differing, iterations_of, logged, make_store, train_in_pieces
 
 
@@ -52,9 +53,9 @@ def test_a_run_leaves_checkpoints_metrics_and_a_codec(straight: Path) -> None:
     codec, stored = load_codec(straight)
     assert stored == settings().codec
     with torch.no_grad():
-        result, latents = codec(torch.zeros(1, 1, 8192))
-    assert result.shape == (1, 1, 8192)
-    assert latents.shape == (1, 8, 8)
+        latents = codec.encode(torch.zeros(1, 1, 8192))
+        assert latents.shape == (1, 8, 8)
+        assert codec.decode(latents).shape == (1, 1, 8192)
 
 
 def test_the_loss_falls(store: Path) -> None:
@@ -184,3 +185,13 @@ def test_stores_that_do_not_fit_are_refused(store: Path, tmp_path: Path) -> None
 def test_a_device_that_is_not_there_is_refused(store: Path) -> None:
     with pytest.raises(ConfigError, match="use auto, cpu or cuda"):
         train_codec(settings(), store, "run", device="abacus")
+
+
+@torch.no_grad()
+def test_validation_measures_the_averaged_weights_on_held_out_files(store: Path, straight: Path) -> None:
+    codec, _ = load_codec(straight)
+    loss = build_loss(settings())
+    with Store.open(store) as opened:
+        batches = list(AudioCrops(opened, "validation", 8192).fixed(8, 48))
+    expected = np.mean([loss(codec.decode(codec.encode(audio)), audio).item() for audio in batches])
+    assert logged(straight, "validation/spectral")[-1] == pytest.approx(expected, rel=1e-5)

@@ -12,12 +12,13 @@ import torch
 
 from after.checkpoint import list_checkpoints, load_into, read_weights
 from after.config import from_dict, load_settings
+from after.data.excerpts import Excerpts
 from after.data.store import Store
 from after.errors import CheckpointError, DataError, TrainingError
 from after.model import build_model
 from after.settings import CodecTrainingSettings, DiffusionTrainingSettings, DropoutSettings, ModelSettings
 from after.training.codec_loop import train_codec
-from after.training.diffusion_loop import draw_conditions, train_diffusion
+from after.training.diffusion_loop import compute_loss, draw_conditions, train_diffusion
 from after.training.outcome import Outcome
 from tests.unit.training.tiny_data import differing, final_tensors, iterations_of, logged, make_store, train_in_pieces
 
@@ -204,3 +205,18 @@ def test_conditions_are_dropped_as_often_as_asked(structure: float, timbre: floa
     assert share(~keep_timbre) == pytest.approx(1 - (1 - timbre) * (1 - both), abs=0.01)
     expected = both + (1 - both) * structure * timbre
     assert share(~keep_structure & ~keep_timbre) == pytest.approx(expected, abs=0.01)
+
+
+@torch.no_grad()
+def test_validation_measures_the_averaged_weights_on_held_out_files(given: Given) -> None:
+    tensors, snapshot = read_weights(given.straight)
+    model = build_model(settings().model, snapshot["codec"]["num_latents"]).eval()  # type: ignore[index]
+    load_into(model, tensors)
+    losses = []
+    with Store.open(given.store) as store:
+        held_out = Excerpts(store, "validation", latents_name=str(snapshot["latents"]), crop_frames=16,
+                            timbre_frames=16, frame_rate=44_100 / 1_024)  # fmt: skip
+        for number in range(4):
+            batch, generator = held_out.batch(number, 2, seed=1), torch.Generator().manual_seed(number)
+            losses.append(compute_loss(model, batch, settings(), generator, torch.device("cpu")).item())
+    assert logged(given.straight, "validation/flow")[-1] == pytest.approx(sum(losses) / 4, rel=1e-5)
