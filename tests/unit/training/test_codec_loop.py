@@ -106,6 +106,12 @@ def test_a_frozen_encoder_stays_as_it_is_through_any_stop(store: Path) -> None:
     assert changed == {"decoder"}
 
 
+def test_mixed_precision_learns_the_same_in_less_detail(store: Path, straight: Path) -> None:
+    train_codec(settings("training.precision=bf16"), store, "run", device="cpu")
+    np.testing.assert_allclose(logged(Path("run"), "loss"), logged(straight, "loss"), rtol=0.05)
+    assert all(tensor.dtype != torch.bfloat16 for tensor in load_codec("run")[0].state_dict().values())
+
+
 def test_a_seed_decides_everything(store: Path, straight: Path) -> None:
     train_codec(settings("training.seed=1"), store, "run", device="cpu")
     changed = differing(Path("run"), straight)

@@ -99,6 +99,12 @@ def test_stopped_and_continued_it_ends_with_the_same_weights(given: Given) -> No
     assert logged(Path("run"), "loss") == logged(given.straight, "loss")
 
 
+def test_mixed_precision_learns_the_same_in_less_detail(given: Given) -> None:
+    train(given, "run", "training.precision=bf16")
+    assert logged(Path("run"), "loss") == pytest.approx(logged(given.straight, "loss"), rel=0.05)
+    assert all(tensor.dtype != torch.bfloat16 for tensor in read_weights("run")[0].values())
+
+
 def test_a_seed_decides_everything(given: Given) -> None:
     for run in ("run", "again"):
         train(given, run, "training.seed=1", "training.iterations=2")
