@@ -10,6 +10,7 @@ from torch import Tensor
 
 from after.checkpoint import load_into, read_checkpoint
 from after.codec.autoencoder import Codec, build_codec
+from after.conditioning.roll import ROLL_CHANNELS
 from after.config import from_dict
 from after.errors import CheckpointError, ExportError, InstrumentError
 from after.manifest import EXPORT_SUFFIX, read_manifest
@@ -129,16 +130,27 @@ def _load_export(path: Path) -> LoadedInstrument:
     except RuntimeError as error:
         raise InstrumentError(f"{path} is damaged ({str(error).splitlines()[0]}): export it again") from error
     timbres = table_of(manifest, "timbres")
+    timbre_size = _number(manifest, "timbre_size")
+    engine = cast(Engine, module.eval())
+    _warm_up(engine, timbre_size)
     return LoadedInstrument(
-        engine=cast(Engine, module.eval()),
+        engine=engine,
         sample_rate=_number(manifest, "sample_rate"),
         hop_length=_number(manifest, "hop_length"),
         num_latents=_number(manifest, "num_latents"),
-        timbre_size=_number(manifest, "timbre_size"),
+        timbre_size=timbre_size,
         codec_latency_samples=_number(manifest, "codec_latency_samples"),
         timbres={name: torch.tensor(vector, dtype=torch.float32) for name, vector in timbres.items()},
         manifest=manifest,
     )
+
+
+@torch.inference_mode()
+def _warm_up(engine: Engine, timbre_size: int) -> None:
+    """Play a little: the first two calls of a TorchScript method compile it, far too slowly for a stream."""
+    for _ in range(2):
+        engine.play(torch.zeros(1, 1, ROLL_CHANNELS), torch.zeros(1, 1, timbre_size))
+    engine.set_reset(1)
 
 
 def table_of(snapshot: Mapping[str, object], key: str) -> Mapping[str, object]:
