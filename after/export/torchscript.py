@@ -89,7 +89,7 @@ def export_instrument(job: InstrumentJob, out: str | Path, *, report: Report = l
         "timbres": {name: [round(float(x), 6) for x in vector] for name, vector in parts.timbres.items()},
         "codec": parts.snapshot["codec"],
         "model": parts.snapshot["model"],
-        "description": parts.snapshot.get("description", {"license": job.license}),
+        "description": parts.snapshot.get("description", {}),
     }
     _finish(scripted, manifest, out, report)
     return manifest
@@ -138,7 +138,14 @@ def _read(job: InstrumentJob) -> InstrumentParts:
     if job.codec is None:
         raise CheckpointError(f"{job.source} is no instrument file: a run needs its codec, give --codec RUN_OR_FILE")
     trained = load_trained(job.source, job.codec)
-    return InstrumentParts(codec=trained.codec, model=trained.model, timbres={}, snapshot=trained.snapshot)
+    description = {
+        "license": job.license,
+        "iterations": trained.iterations,
+        "codec_iterations": trained.codec_iterations,
+        "after_version": after.__version__,
+    }
+    snapshot = {**trained.snapshot, "description": description}
+    return InstrumentParts(codec=trained.codec, model=trained.model, timbres={}, snapshot=snapshot)
 
 
 @torch.inference_mode()

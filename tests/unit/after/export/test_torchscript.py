@@ -127,7 +127,8 @@ def test_a_run_and_its_codec_become_an_instrument(tmp_path):
     assert "latency" in result.stdout
     instrument = Instrument.load("piano.ts")
     assert instrument.timbres == ("tone",)
-    assert instrument.manifest["description"] == {"license": "CC0-1.0"}
+    description = instrument.manifest["description"]
+    assert (description["license"], description["iterations"], description["codec_iterations"]) == ("CC0-1.0", 2, 2)
     assert np.isfinite(instrument.render([Note(0.0, 60, 100, 0.2)], 0.3)).all()
     (tmp_path / "elsewhere").mkdir()
     assert "needs its codec" in run("export", runs.model, "--out", "elsewhere/piano.ts").stderr
