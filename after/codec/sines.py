@@ -39,14 +39,18 @@ class SinesAndNoise(Streaming):
     Args:
         width: features.
         frequencies: [K] in cycles per sample.
-        window: [N] of a frame; its square is what a sine is faded with.
+        window: [N] of a frame, symmetric about its sample N / 2; its square is what a sine is faded with.
         hop: samples from one frame to the next.
+
+    Raises:
+        ValueError: if the window is not symmetric.
     """
 
     frequencies: Tensor
     rate: Tensor
     start: Tensor
-    basis: Tensor
+    even: Tensor
+    odd: Tensor
 
     def __init__(self, width: int, frequencies: Tensor, *, window: Tensor, hop: int) -> None:
         super().__init__(num_states=1)
@@ -63,15 +67,19 @@ class SinesAndNoise(Streaming):
             self.project.bias[self.num_sines :].fill_(-2.0)
         advance = torch.round(frequencies * hop * _CYCLE)
         generator = torch.Generator().manual_seed(0)
-        angle = 2.0 * math.pi * (advance / (hop * _CYCLE))[:, None] * torch.arange(self.size, dtype=torch.float64)
-        shape = window.double() * (2.0 * hop / self.size)
-        basis = torch.cat([torch.cos(angle) * shape, -torch.sin(angle) * shape]).float()
+        start = torch.randint(0, _CYCLE, (self.num_sines,), generator=generator)
+        # phases are those of a frame's middle: both halves of the frame are then sums and differences of the same terms
+        start += torch.round(advance * (self.size / 2 / hop)).long()
+        self.middle = self.size // 2
+        if not torch.allclose(window[1 : self.middle], window[self.middle + 1 :].flip(0), atol=1e-6):
+            raise ValueError("the window of sines must be symmetric about its middle; use a Hann window or its root")
+        angle = 2.0 * math.pi * (advance / (hop * _CYCLE))[:, None] * torch.arange(self.middle + 1, dtype=torch.float64)
+        shape = window[: self.middle + 1].flip(0).double() * (2.0 * hop / self.size)
+        self.register_buffer("even", (torch.cos(angle) * shape).float(), persistent=False)
+        self.register_buffer("odd", (torch.sin(angle) * shape).float(), persistent=False)
         self.register_buffer("frequencies", frequencies.float(), persistent=False)
         self.register_buffer("rate", advance.long() % _CYCLE, persistent=False)
-        self.register_buffer(
-            "start", torch.randint(0, _CYCLE, (self.num_sines,), generator=generator), persistent=False
-        )
-        self.register_buffer("basis", basis, persistent=False)
+        self.register_buffer("start", start % _CYCLE, persistent=False)
 
     def init_state(self, batch_size: int) -> list[Tensor]:
         """Give the number of the first frame: [B] int64, 0 in use and random in training."""
@@ -98,7 +106,8 @@ class SinesAndNoise(Streaming):
         cycles = (index[:, :, None] * self.rate + self.start) & (self.cycle - 1)
         phase = cycles.to(levels.dtype) * (2.0 * math.pi / self.cycle)
         sines = levels[:, :, : self.num_sines]
-        sound = torch.matmul(torch.cat([sines * torch.cos(phase), sines * torch.sin(phase)], dim=2), self.basis)
+        even, odd = torch.matmul(sines * torch.cos(phase), self.even), torch.matmul(sines * torch.sin(phase), self.odd)
+        sound = torch.cat([(even + odd)[:, :, 1:].flip(2), (even - odd)[:, :, : self.middle]], dim=2)
         spectrum = self._noise(state[0], num_frames).to(levels.dtype) * levels[:, :, self.num_sines :, None]
         hiss = torch.fft.irfft(torch.view_as_complex(spectrum), n=self.size)
         return sound + hiss, [state[0] + num_frames]

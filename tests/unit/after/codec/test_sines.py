@@ -106,3 +106,25 @@ def test_the_loss_of_amplitudes_says_which_sine_is_missing():
     AmplitudeLoss(frequencies, frame_size=2 * HOP, hop=HOP)(levels, target).backward()
     assert levels.grad[0, 16, : len(frequencies)].argmin() == 60
     assert levels.grad[0, 16, 60] < 0
+
+
+def test_a_window_that_leans_is_refused():
+    with pytest.raises(ValueError, match="must be symmetric"):
+        SinesAndNoise(2, torch.tensor([0.01], dtype=torch.float64), window=torch.linspace(0, 1, 2 * HOP), hop=HOP)
+
+
+def test_a_frame_is_its_sines_added_up_one_by_one():
+    frequencies = spread_frequencies(50.0, 5000.0, cents=100.0, hz=5.0) / RATE
+    head = SinesAndNoise(2, frequencies, window=WINDOW, hop=HOP).eval()
+    levels = torch.rand(1, 3, head.num_sines + head.num_bins)
+    levels[..., head.num_sines :] = 0.0
+    frames, _ = head.sound(levels, [torch.tensor([5])])
+    sample = torch.arange(2 * HOP, dtype=torch.float64) - HOP
+    wanted = torch.zeros(3, 2 * HOP, dtype=torch.float64)
+    for frame in range(3):
+        for k in range(head.num_sines):
+            cycles = ((5 + frame) * int(head.rate[k]) + int(head.start[k])) / head.cycle
+            # rounded to a whole number of counts per hop, as the phases are
+            per_sample = round(float(frequencies[k]) * HOP * head.cycle) / (HOP * head.cycle)
+            wanted[frame] += levels[0, frame, k] * torch.cos(2 * math.pi * (cycles + per_sample * sample))
+    torch.testing.assert_close(frames[0].double(), wanted * WINDOW, rtol=0, atol=1e-3)
