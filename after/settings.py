@@ -16,14 +16,13 @@ class CodecSettings:
 
     Attributes:
         sample_rate: Hz.
-        frame_hop: samples between spectral frames inside encoder and decoder.
-        latent_stride: spectral frames per latent frame; `hop_length` = frame_hop * latent_stride.
-        encoder_window: samples of the analysis window, a multiple of `frame_hop`.
+        frame_hop: samples between frames of the decoder's sound.
+        latent_stride: such frames per latent frame; `hop_length` = frame_hop * latent_stride.
+        encoder_window: samples of the analysis window, at least `hop_length`.
         encoder_fall: samples of its falling half; short keeps the newest audio visible.
         decoder_window: samples of the synthesis window, a multiple of `frame_hop`; less one hop it is the latency.
-        num_latents: latent channels, D.
-        encoder_width: features of the encoder's blocks.
-        encoder_blocks: blocks at the frame rate, then at the latent rate.
+        num_latents: latent channels, D; each is the level of a band.
+        band_range_hz: centres of the lowest and the highest band.
         decoder_width: features of the decoder's blocks.
         decoder_blocks: blocks at the latent rate, then at the frame rate.
         kernel_size: taps of the depthwise convolutions.
@@ -38,12 +37,11 @@ class CodecSettings:
     sample_rate: int = 44100
     frame_hop: int = 512
     latent_stride: int = 2
-    encoder_window: int = 2048
+    encoder_window: int = 4096
     encoder_fall: int = 256
     decoder_window: int = 1024
-    num_latents: int = 32
-    encoder_width: int = 224
-    encoder_blocks: tuple[int, int] = (3, 3)
+    num_latents: int = 96
+    band_range_hz: tuple[float, float] = (30.0, 16000.0)
     decoder_width: int = 288
     decoder_blocks: tuple[int, int] = (4, 4)
     kernel_size: int = 5
@@ -54,12 +52,16 @@ class CodecSettings:
     latent_noise: float = 0.1
 
     def __post_init__(self) -> None:
-        for name in ("encoder_window", "decoder_window"):
-            size = getattr(self, name)
-            _require(
-                size % self.frame_hop == 0 and size > self.frame_hop,
-                f"codec.{name} is {size}; it must be a multiple of frame_hop ({self.frame_hop}) and longer than it",
-            )
+        _require(
+            self.decoder_window % self.frame_hop == 0 and self.decoder_window > self.frame_hop,
+            f"codec.decoder_window is {self.decoder_window}; it must be a multiple of frame_hop ({self.frame_hop}) "
+            "and longer than it",
+        )
+        _require(
+            self.encoder_window >= self.hop_length,
+            f"codec.encoder_window is {self.encoder_window}; it must be at least frame_hop * latent_stride "
+            f"({self.hop_length}), or audio would be skipped",
+        )
         _require(
             0 < self.encoder_fall <= self.encoder_window // 2,
             f"codec.encoder_fall is {self.encoder_fall}; it must lie between 1 and half the encoder window "
@@ -166,15 +168,12 @@ class CodecTrainingSettings:
         training: the run.
         loss: the spectral loss.
         crop_samples: audio per item, a multiple of `codec.hop_length`.
-        freeze_encoder_at: iteration from which on only the decoder learns, 0 for never. The latents are final then, and
-            a generative model can be trained on them while the decoder goes on.
     """
 
     codec: CodecSettings = field(default_factory=CodecSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     loss: SpectralLossSettings = field(default_factory=SpectralLossSettings)
     crop_samples: int = 32768
-    freeze_encoder_at: int = 0
 
     def __post_init__(self) -> None:
         _require(

@@ -1,11 +1,15 @@
-"""The codec: a causal frame-rate encoder and decoder around normalised latents."""
+"""The codec: band levels in, sines and noise out; causal, at a low frame rate.
+
+Analysis is fixed and only synthesis learns. Source: latents that are a picture of the spectrum, Hawthorne et al. 2022,
+arXiv 2206.05408; a network that sounds them again, Siuzdak 2023 (Vocos), arXiv 2306.00814.
+"""
 
 import torch
 from torch import Tensor, nn
 
+from after.codec.bands import BandLevels, spread_bands
 from after.codec.bottleneck import LatentNorm
 from after.codec.sines import SinesAndNoise, spread_frequencies
-from after.codec.spectral import LogMagnitude
 from after.errors import AudioError
 from after.settings import CodecSettings
 from after.streaming.combine import Serial
@@ -19,7 +23,7 @@ class Codec(nn.Module):
     """Encode audio to latents and decode latents to audio, as whole sequences or in a stream.
 
     Args:
-        encoder: [B, T, 1] to [B, L, D], without latency.
+        encoder: [B, T, 1] to [B, L, D], without latency; its last layer is the normalisation.
         decoder: [B, L, D] to [B, T, 1]; its last two layers are the sound source and the overlap-add.
         sample_rate: Hz.
         num_latents: D.
@@ -31,7 +35,7 @@ class Codec(nn.Module):
     """
 
     def __init__(
-        self, encoder: Streaming, decoder: Serial, *, sample_rate: int, num_latents: int, latent_noise: float = 0.0
+        self, encoder: Serial, decoder: Serial, *, sample_rate: int, num_latents: int, latent_noise: float = 0.0
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -87,6 +91,14 @@ class Codec(nn.Module):
         sound: Tensor = self.decoder.layers[-1](frames)
         return sound.transpose(1, 2), levels
 
+    @torch.jit.ignore
+    @torch.no_grad()
+    def fit_latents(self, audio: Tensor) -> None:
+        """Measure on audio [B, 1, T] what normalises the latents."""
+        norm = self.encoder.layers[-1].module
+        assert isinstance(norm, LatentNorm)
+        norm.fit(self.encoder(audio.transpose(1, 2)))
+
     @property
     def source(self) -> SinesAndNoise:
         """Give the sound source of the decoder."""
@@ -104,17 +116,16 @@ def _blocks(settings: CodecSettings, width: int, count: int, total: int) -> list
 
 def _build_encoder(settings: CodecSettings) -> Serial:
     window = asymmetric_window(settings.encoder_window, settings.encoder_fall)
-    width = settings.encoder_width
-    fast, slow = settings.encoder_blocks
+    levels = BandLevels(
+        spread_bands(settings.num_latents, *settings.band_range_hz),
+        size=settings.encoder_window,
+        sample_rate=settings.sample_rate,
+        gain=1.0 / float(window.sum()),
+    )
     return Serial(
         [
-            Frames(window, hop=settings.frame_hop),
-            Framewise(LogMagnitude(gain=1.0 / float(window.sum()))),
-            Framewise(nn.Linear(settings.encoder_window // 2 + 1, width)),
-            *_blocks(settings, width, fast, fast + slow),
-            CausalConv1d(width, width, kernel_size=2 * settings.latent_stride, stride=settings.latent_stride),
-            *_blocks(settings, width, slow, fast + slow),
-            Framewise(nn.Sequential(nn.LayerNorm(width), nn.Linear(width, settings.num_latents))),
+            Frames(window, hop=settings.hop_length),
+            Framewise(levels),
             Framewise(LatentNorm(settings.num_latents)),
         ]
     )

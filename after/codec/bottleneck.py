@@ -1,39 +1,31 @@
-"""Latents normalised to unit variance per channel, with the statistics in the checkpoint."""
+"""Latents normalised to zero mean and unit variance per channel, with the statistics in the checkpoint."""
 
 import torch
 from torch import Tensor, nn
 
 
 class LatentNorm(nn.Module):
-    """Normalise each latent channel to zero mean and unit variance.
-
-    In training with the batch's statistics, which are averaged for later use; in evaluation with the averages.
+    """Normalise each latent channel by statistics that are measured once.
 
     Args:
         num_latents: channels, D.
-        momentum: weight of a new batch in the running averages.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, num_latents: int, *, momentum: float = 0.01) -> None:
+    def __init__(self, num_latents: int) -> None:
         super().__init__()
-        self.momentum = momentum
         self.register_buffer("mean", torch.zeros(num_latents))
         self.register_buffer("std", torch.ones(num_latents))
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise [B, L, D]."""
-        if not self.training:
-            return (x - self.mean) / self.std
-        return self._train_step(x.float())
+        return (x - self.mean) / self.std
 
-    @torch.jit.unused
-    def _train_step(self, x: Tensor) -> Tensor:
-        std, mean = torch.std_mean(x, dim=(0, 1))
-        std = std.clamp_min(1e-4)
-        with torch.no_grad():
-            self.mean.lerp_(mean, self.momentum)
-            self.std.lerp_(std, self.momentum)
-        return (x - mean) / std
+    @torch.jit.ignore
+    def fit(self, normalised: Tensor) -> None:
+        """Measure the statistics anew on what `forward` gave, [B, L, D]."""
+        rows = (normalised * self.std + self.mean).flatten(0, 1)
+        self.mean.copy_(rows.mean(dim=0))
+        self.std.copy_(rows.std(dim=0).clamp_min(1e-4))

@@ -15,9 +15,10 @@ _BATCH = 8
 
 
 def codec_hash(codec: Codec) -> str:
-    """Give a short name that changes with any weight of the encoder."""
+    """Give a short name that changes with anything that decides latents: the encoder's weights, windows and filters."""
     digest = hashlib.blake2b(digest_size=8)
-    for name, tensor in sorted(codec.encoder.state_dict().items()):
+    digest.update(f"{codec.sample_rate} {codec.hop_length}".encode())
+    for name, tensor in sorted({**dict(codec.encoder.named_buffers()), **codec.encoder.state_dict()}.items()):
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().float().numpy().tobytes())
     return digest.hexdigest()

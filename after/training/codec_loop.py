@@ -1,14 +1,12 @@
 """Train the codec on a prepared store."""
 
 import logging
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from after.checkpoint import load_into
 from after.codec.autoencoder import Codec, build_codec
 from after.codec.losses import AmplitudeLoss, SpectralLoss
 from after.config import to_dict
@@ -30,6 +28,7 @@ logger = logging.getLogger(__name__)
 _VALIDATION_ITEMS = 48
 _VALIDATION_BATCH = 8
 _EXAMPLES = 3
+_LATENT_ITEMS = 128
 
 
 def build_loss(settings: CodecTrainingSettings) -> SpectralLoss:
@@ -50,7 +49,6 @@ def _draw_scales(settings: CodecTrainingSettings, iteration: int) -> tuple[int, 
 @torch.no_grad()
 def validate(codec: Codec, loss: SpectralLoss, crops: AudioCrops, run: Run, iteration: int) -> float:
     """Reconstruct held-out excerpts; log the losses, audio and spectrograms; give the spectral loss."""
-    encoder_learns = codec.encoder.training
     codec.eval()
     device = next(codec.parameters()).device
     losses: list[float] = []
@@ -67,7 +65,6 @@ def validate(codec: Codec, loss: SpectralLoss, crops: AudioCrops, run: Run, iter
         if number == 0:
             _log_examples(run, iteration, loss, audio, result, codec.sample_rate)
     codec.train()
-    codec.encoder.train(encoder_learns)
     mean = float(np.mean(losses))
     run.log(iteration, {"validation/spectral": mean, "validation/log_mel": float(np.mean(distances))})
     return mean
@@ -82,16 +79,6 @@ def _log_examples(run: Run, iteration: int, loss: SpectralLoss, audio: Tensor, r
         spectra = [loss.magnitude(x[index], size)[0].T.flip(0) for x in (audio, result)]
         picture = torch.cat([torch.log10(s[size // 4 :] + 1e-5) / 5 + 1 for s in spectra]).clamp(0, 1)
         run.image(iteration, f"spectrogram/{index}", picture)
-
-
-def freeze_encoder(codec: Codec, ema: Ema) -> None:
-    """Give the encoder its averaged weights and keep it so."""
-    load_into(codec.encoder, {name: tensor for name, tensor in _under("encoder.", ema.state_dict())})
-    codec.encoder.requires_grad_(False).eval()
-
-
-def _under(prefix: str, tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
-    return ((name.removeprefix(prefix), tensor) for name, tensor in tensors.items() if name.startswith(prefix))
 
 
 def train_codec(
@@ -121,6 +108,9 @@ def train_codec(
         store.check_rate(settings.codec.sample_rate)
         torch.manual_seed(training.seed)
         codec = build_codec(settings.codec).to(place)
+        codec.fit_latents(
+            AudioCrops(store, "train", settings.crop_samples).batch(0, _LATENT_ITEMS, training.seed).to(place)
+        )
         loss = build_loss(settings).to(place)
         optimizer = build_adamw(
             codec,
@@ -170,8 +160,6 @@ def _loop(
     iteration, metric = start, None
     with batches, progress, StopRequest(time_limit_s) as stop:
         while iteration < training.iterations and not stop.requested:
-            if settings.freeze_encoder_at and iteration >= settings.freeze_encoder_at and codec.encoder.training:
-                freeze_encoder(codec, ema)
             audio = next(batches).to(place)
             rate = learning_rate(iteration, schedule)
             set_learning_rate(optimizer, rate)

@@ -50,8 +50,6 @@ def tiny_codec(latent_stride: int = 2) -> Codec:
         encoder_fall=8,
         decoder_window=24,
         num_latents=3,
-        encoder_width=6,
-        encoder_blocks=(1, 1),
         decoder_width=6,
         decoder_blocks=(1, 1),
     )

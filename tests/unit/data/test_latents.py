@@ -18,18 +18,16 @@ from tests.unit.data.audio_folder import save, sine
 CHUNK_SAMPLES = 4_096
 
 
-def tiny_codec(seed: int = 0, *, latent_stride: int = 2, sample_rate: int = 44_100) -> Codec:
+def tiny_codec(seed: int = 0, *, latent_stride: int = 2, sample_rate: int = 44_100, encoder_window: int = 192) -> Codec:
     torch.manual_seed(seed)
     settings = CodecSettings(
         sample_rate=sample_rate,
         frame_hop=64,
         latent_stride=latent_stride,
-        encoder_window=128,
+        encoder_window=encoder_window,
         encoder_fall=16,
         decoder_window=128,
         num_latents=3,
-        encoder_width=6,
-        encoder_blocks=(1, 1),
         decoder_width=6,
         decoder_blocks=(1, 1),
     )
@@ -93,16 +91,12 @@ def test_what_is_there_is_not_computed_again() -> None:
         assert encode_store(store, codec, progress=lambda done, total: pytest.fail("encoded again")) == name
 
 
-def test_the_name_follows_the_encoders_weights() -> None:
+def test_the_name_follows_what_decides_latents() -> None:
     codec = tiny_codec()
     name = codec_hash(codec)
-    assert codec_hash(tiny_codec()) == name
-    assert codec_hash(tiny_codec(seed=1)) != name
-    with torch.no_grad():
-        next(codec.decoder.parameters()).add_(1.0)
-        assert codec_hash(codec) == name
-        list(codec.encoder.parameters())[-1].add_(1e-6)
-        assert codec_hash(codec) != name
+    assert codec_hash(tiny_codec(seed=1)) == name  # only the decoder's weights are drawn
+    assert codec_hash(tiny_codec(latent_stride=1)) != name
+    assert codec_hash(tiny_codec(sample_rate=48_000)) != name
 
 
 def test_the_statistics_of_the_latents_count_too() -> None:
@@ -116,7 +110,7 @@ def test_the_statistics_of_the_latents_count_too() -> None:
 def test_two_codecs_lie_side_by_side() -> None:
     make_store(3)
     with Store.open("store", "a") as store:
-        first, second = encode_store(store, tiny_codec()), encode_store(store, tiny_codec(seed=1))
+        first, second = encode_store(store, tiny_codec()), encode_store(store, tiny_codec(encoder_window=256))
         assert set(store.names(store.keys()[0])) == {"audio", first, second}
 
 

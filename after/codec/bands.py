@@ -1,0 +1,56 @@
+"""What a frame sounds like: levels of overlapping frequency bands, the raw material of latents."""
+
+import torch
+from torch import Tensor, nn
+
+_CORNER_HZ = 200.0
+
+
+def warp(hz: Tensor) -> Tensor:
+    """Give the scale on which bands are evenly spaced: linear well below 200 Hz, logarithmic well above."""
+    return torch.log1p(hz / _CORNER_HZ)
+
+
+def spread_bands(count: int, lowest_hz: float, highest_hz: float) -> Tensor:
+    """Give the centres [count] of bands in Hz, evenly spaced on the warped scale."""
+    ends = warp(torch.tensor([lowest_hz, highest_hz], dtype=torch.float64))
+    return _CORNER_HZ * torch.expm1(torch.linspace(float(ends[0]), float(ends[1]), count, dtype=torch.float64))
+
+
+def build_filters(centres_hz: Tensor, num_bins: int, bin_hz: float) -> Tensor:
+    """Build triangular filters [num_bins, bands] with peak 1, each reaching to its neighbours' centres.
+
+    Where neighbours are nearer than the bins of the spectrum, filters are as wide as one bin and a half.
+    """
+    centres = warp(centres_hz)[None, :]
+    bins_hz = (torch.arange(num_bins, dtype=torch.float64) * bin_hz)[:, None]
+    step = float(centres[0, -1] - centres[0, 0]) / max(1, centres.numel() - 1) or 1.0
+    narrow = 1.5 * bin_hz / (_CORNER_HZ + centres_hz)[None, :]
+    return (1.0 - (warp(bins_hz) - centres).abs() / narrow.clamp_min(step)).clamp_min(0.0).float()
+
+
+class BandLevels(nn.Module):
+    """Turn windowed frames [B, L, N] into natural logarithms of band magnitudes [B, L, D].
+
+    Args:
+        centres_hz: [D].
+        size: samples of a frame, N.
+        sample_rate: Hz.
+        gain: 1 / sum of the window, so that a full-scale sine has magnitude 1/2 at any window size.
+        floor: magnitude under which the logarithm goes flat.
+    """
+
+    filters: Tensor
+
+    def __init__(self, centres_hz: Tensor, *, size: int, sample_rate: int, gain: float, floor: float = 1e-4) -> None:
+        super().__init__()
+        self.gain = gain
+        self.floor_power = floor**2
+        filters = build_filters(centres_hz, size // 2 + 1, sample_rate / size)
+        self.register_buffer("filters", filters, persistent=False)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Give 0.5 ln(band power + floor^2)."""
+        spectrum = torch.view_as_real(torch.fft.rfft(frames * self.gain))
+        power = spectrum.square().sum(dim=-1)
+        return 0.5 * torch.log(torch.matmul(power, self.filters) + self.floor_power)
