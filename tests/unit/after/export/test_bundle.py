@@ -78,18 +78,18 @@ def test_timbres_are_means_of_the_training_recordings(runs: TinyRuns) -> None:
     instrument = Instrument.load("tiny.safetensors")
     model, codec, num_frames = *load_parts(runs), 16
     with Store.open(runs.store) as store:
-        keys = {g: [r.chunk_keys()[0] for r in store.sources() if r.group == g and r.split == "train"]
+        keys = {g: [k for r in store.sources() for k in r.chunk_keys() if r.group == g and r.split == "train"]
                 for g in ("clarinet", "sf_oboe")}  # fmt: skip
         audio = {g: [store.read(k, ("audio",))["audio"] / np.float32(32768) for k in v] for g, v in keys.items()}
     for name, recordings in audio.items():
         timbres = []
         for recording in recordings:
             latents = codec.encode(torch.from_numpy(recording)[None, None]).transpose(1, 2)
-            last = int(1.3 * 44100 / 1024) + 1 - num_frames
-            crops = torch.cat([latents[:, start : start + num_frames] for start in range(last + 1)])
+            starts = range(latents.size(1) - num_frames + 1)
+            crops = torch.cat([latents[:, start : start + num_frames] for start in starts])
             timbres.append(model.timbre_encoder(crops).mean(dim=0))
         instrument.set_timbre(name)
-        np.testing.assert_allclose(instrument.timbre, torch.stack(timbres).mean(dim=0).numpy(), atol=0.03)
+        np.testing.assert_allclose(instrument.timbre, torch.stack(timbres).mean(dim=0).numpy(), atol=0.05)
     tensors, _ = read_checkpoint("tiny.safetensors")
     assert {tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()} == {torch.float16}
 
