@@ -11,18 +11,13 @@ from after.codec.autoencoder import Codec, build_codec
 from after.codec.losses import AmplitudeLoss, SpectralLoss
 from after.config import to_dict
 from after.data.dataset import AudioCrops
-from after.data.prefetch import Prefetcher
 from after.data.store import Store
 from after.features.mel import log_mel_distance
 from after.settings import CodecTrainingSettings
 from after.training.device import autocast, pick_device
-from after.training.ema import Ema
-from after.training.optim import Schedule, build_adamw, clip_gradients, learning_rate, set_learning_rate
+from after.training.loop import Task, run_task
 from after.training.outcome import Outcome
-from after.training.progress import TrainingProgress
 from after.training.run import Run
-from after.training.state import TrainState
-from after.training.stop import StopRequest, check_finite
 
 logger = logging.getLogger(__name__)
 _VALIDATION_ITEMS = 48
@@ -111,79 +106,40 @@ def train_codec(
         codec.fit_latents(
             AudioCrops(store, "train", settings.crop_samples).batch(0, _LATENT_ITEMS, training.seed).to(place)
         )
-        loss = build_loss(settings).to(place)
-        optimizer = build_adamw(
-            codec,
-            learning_rate=training.optimizer.learning_rate,
-            weight_decay=training.optimizer.weight_decay,
-            betas=training.optimizer.betas,
+        spectral = build_loss(settings).to(place)
+        crops = AudioCrops(store, "train", settings.crop_samples)
+        held_out = AudioCrops(store, "validation", settings.crop_samples)
+        task = Task(
+            model=codec,
+            run=run,
+            settings=training,
+            audio_s=training.batch_size * settings.crop_samples / settings.codec.sample_rate,
+            batch=lambda iteration: crops.batch(iteration, training.batch_size, training.seed),
+            loss=_Loss(settings, codec, spectral),
+            validate=lambda iteration: validate(codec, spectral, held_out, run, iteration),
         )
-        ema = Ema(codec, training.optimizer.ema_decay)
-        state = TrainState(modules={"model": codec}, optimizers={"model": optimizer}, emas={"model": ema})
-        start = run.restore(state)
-        return _loop(settings, store, run, codec, loss, optimizer, ema, state, start, time_limit_s)
+        return run_task(task, time_limit_s)
 
 
-def _loop(
-    settings: CodecTrainingSettings,
-    store: Store,
-    run: Run,
-    codec: Codec,
-    loss: SpectralLoss,
-    optimizer: torch.optim.AdamW,
-    ema: Ema,
-    state: TrainState,
-    start: int,
-    time_limit_s: float | None,
-) -> Outcome:
-    """Run the updates, top to bottom: batch, loss, step, average, log, validate, save."""
-    training = settings.training
-    place = next(codec.parameters()).device
-    amplitude_loss = AmplitudeLoss(
-        codec.source.frequencies,
-        frame_size=settings.codec.decoder_window,
-        hop=settings.codec.frame_hop,
-        size=settings.loss.amplitude_scale,
-    ).to(place)
-    network = torch.compile(codec) if training.compile else codec
-    crops = AudioCrops(store, "train", settings.crop_samples)
-    held_out = AudioCrops(store, "validation", settings.crop_samples)
-    schedule = Schedule(
-        learning_rate=training.optimizer.learning_rate,
-        iterations=training.iterations,
-        warmup_iterations=training.optimizer.warmup_iterations,
-        final_ratio=training.optimizer.final_ratio,
-    )
-    seconds = training.batch_size * settings.crop_samples / settings.codec.sample_rate
-    progress = TrainingProgress(training.iterations, start=start, audio_s_per_iteration=seconds)
-    batches = Prefetcher(lambda i: crops.batch(i, training.batch_size, training.seed), start)
-    iteration, metric = start, None
-    with batches, progress, StopRequest(time_limit_s) as stop:
-        while iteration < training.iterations and not stop.requested:
-            audio = next(batches).to(place)
-            rate = learning_rate(iteration, schedule)
-            set_learning_rate(optimizer, rate)
-            with autocast(place, training.precision):
-                result, levels = network(audio)
-                value = settings.loss.amplitude_weight * amplitude_loss(levels, audio)
-            value = value + loss(result, audio, _draw_scales(settings, iteration))
-            check_finite(value, iteration)
-            optimizer.zero_grad(set_to_none=True)
-            value.backward()
-            norm = clip_gradients(codec.parameters(), training.optimizer.max_grad_norm)
-            check_finite(norm, iteration, "gradient norm")
-            optimizer.step()
-            iteration += 1
-            ema.update(iteration)
-            progress.update(iteration, {"loss": value})
-            if iteration % training.log_every == 0:
-                run.log(iteration, {"loss": value, "gradient_norm": norm, "learning_rate": rate})
-            if iteration % training.validate_every == 0 or iteration == training.iterations:
-                with ema.applied():
-                    metric = validate(codec, loss, held_out, run, iteration)
-            if iteration % training.save_every == 0:
-                run.save(iteration, state, metric)
-        if iteration > start and iteration % training.save_every:
-            run.save(iteration, state, metric)
-        reason = stop.reason if iteration < training.iterations else None
-        return Outcome(iteration=iteration, iterations=training.iterations, reason=reason)
+class _Loss:
+    """The loss of a batch: of the sound, and of the amplitudes it was sounded from."""
+
+    def __init__(self, settings: CodecTrainingSettings, codec: Codec, spectral: SpectralLoss) -> None:
+        self.settings = settings
+        self.place = next(codec.parameters()).device
+        self.network = torch.compile(codec) if settings.training.compile else codec
+        self.spectral = spectral
+        self.amplitude = AmplitudeLoss(
+            codec.source.frequencies,
+            frame_size=settings.codec.decoder_window,
+            hop=settings.codec.frame_hop,
+            size=settings.loss.amplitude_scale,
+        ).to(self.place)
+
+    def __call__(self, audio: Tensor, iteration: int) -> Tensor:
+        audio = audio.to(self.place)
+        with autocast(self.place, self.settings.training.precision):
+            result, levels = self.network(audio)
+            value: Tensor = self.settings.loss.amplitude_weight * self.amplitude(levels, audio)
+        value += self.spectral(result, audio, _draw_scales(self.settings, iteration))
+        return value

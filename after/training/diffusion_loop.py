@@ -15,19 +15,14 @@ from after.codec.load import load_codec
 from after.config import to_dict
 from after.data.excerpts import Batch, Excerpts
 from after.data.latents import encode_store
-from after.data.prefetch import Prefetcher
 from after.data.store import Store
 from after.diffusion.flow import draw_times, flow_loss, interpolate
 from after.model import Model, build_model
-from after.settings import CodecSettings, DiffusionTrainingSettings, DropoutSettings
+from after.settings import DiffusionTrainingSettings, DropoutSettings
 from after.training.device import autocast, pick_device
-from after.training.ema import Ema
-from after.training.optim import Schedule, build_adamw, clip_gradients, learning_rate, set_learning_rate
+from after.training.loop import Task, run_task
 from after.training.outcome import Outcome
-from after.training.progress import TrainingProgress
 from after.training.run import Run
-from after.training.state import TrainState
-from after.training.stop import StopRequest, check_finite
 
 logger = logging.getLogger(__name__)
 _VALIDATION_BATCHES = 4
@@ -150,58 +145,22 @@ def train_diffusion(
             )
             for split in ("train", "validation")
         )
-        return _loop(settings, _Parts(model, network, train, held_out, run), codec_settings, time_limit_s)
+        parts = _Parts(model, network, train, held_out, run)
+        task = Task(
+            model=model,
+            run=run,
+            settings=settings.training,
+            audio_s=settings.training.batch_size * settings.crop_frames / codec_settings.frame_rate,
+            batch=lambda iteration: train.batch(iteration, settings.training.batch_size, settings.training.seed),
+            loss=lambda batch, iteration: _update_loss(model, batch, settings, iteration),
+            validate=lambda iteration: validate(parts, settings, iteration),
+        )
+        return run_task(task, time_limit_s)
 
 
-def _loop(
-    settings: DiffusionTrainingSettings, parts: _Parts, codec: CodecSettings, time_limit_s: float | None
-) -> Outcome:
-    """Run the updates, top to bottom: batch, loss, step, average, log, validate, save."""
-    training, run, model = settings.training, parts.run, parts.model
+def _update_loss(model: Model, batch: Batch, settings: DiffusionTrainingSettings, iteration: int) -> Tensor:
+    """Give the loss of an update; its randomness depends on seed and iteration only."""
+    generator = torch.Generator().manual_seed(settings.training.seed * 1_000_003 + iteration)
     place = next(model.parameters()).device
-    optimizer = build_adamw(
-        model,
-        learning_rate=training.optimizer.learning_rate,
-        weight_decay=training.optimizer.weight_decay,
-        betas=training.optimizer.betas,
-    )
-    ema = Ema(model, training.optimizer.ema_decay)
-    state = TrainState(modules={"model": model}, optimizers={"model": optimizer}, emas={"model": ema})
-    start = run.restore(state)
-    schedule = Schedule(
-        learning_rate=training.optimizer.learning_rate,
-        iterations=training.iterations,
-        warmup_iterations=training.optimizer.warmup_iterations,
-        final_ratio=training.optimizer.final_ratio,
-    )
-    seconds = training.batch_size * settings.crop_frames / codec.frame_rate
-    progress = TrainingProgress(training.iterations, start=start, audio_s_per_iteration=seconds)
-    batches = Prefetcher(lambda i: parts.train.batch(i, training.batch_size, training.seed), start)
-    iteration, metric = start, None
-    with batches, progress, StopRequest(time_limit_s) as stop:
-        while iteration < training.iterations and not stop.requested:
-            generator = torch.Generator().manual_seed(training.seed * 1_000_003 + iteration)
-            rate = learning_rate(iteration, schedule)
-            set_learning_rate(optimizer, rate)
-            with autocast(place, training.precision):
-                value = compute_loss(model, next(batches), settings, generator, place)
-            check_finite(value, iteration)
-            optimizer.zero_grad(set_to_none=True)
-            torch.autograd.backward(value)
-            norm = clip_gradients(model.parameters(), training.optimizer.max_grad_norm)
-            check_finite(norm, iteration, "gradient norm")
-            optimizer.step()
-            iteration += 1
-            ema.update(iteration)
-            progress.update(iteration, {"loss": value})
-            if iteration % training.log_every == 0:
-                run.log(iteration, {"loss": value, "gradient_norm": norm, "learning_rate": rate})
-            if iteration % training.validate_every == 0 or iteration == training.iterations:
-                with ema.applied():
-                    metric = validate(parts, settings, iteration)
-            if iteration % training.save_every == 0:
-                run.save(iteration, state, metric)
-        if iteration > start and iteration % training.save_every:
-            run.save(iteration, state, metric)
-        reason = stop.reason if iteration < training.iterations else None
-        return Outcome(iteration=iteration, iterations=training.iterations, reason=reason)
+    with autocast(place, settings.training.precision):
+        return compute_loss(model, batch, settings, generator, place)
