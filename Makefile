@@ -2,7 +2,7 @@
 # until pyproject.toml or a requirements file changes.
 #
 #   PYTHON=python3.12   another interpreter                      TEST_JOBS=4   more test processes
-#   PIP_FLAGS="--extra-index-url https://download.pytorch.org/whl/cpu"         torch without CUDA (2.5 GB less)
+#   PIP_FLAGS="--extra-index-url https://download.pytorch.org/whl/cpu"         torch without CUDA
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 TEST_JOBS ?= 2
