@@ -30,7 +30,7 @@ def load_settings(cls: type[T], preset: str | Path, overrides: Sequence[str] = (
         cls: a dataclass, which may hold other dataclasses.
         preset: the name of a bundled preset, or the path of a `.toml` file. Its key `extends` names another preset
             (a bundled name, or a path beside the file) whose values it changes.
-        overrides: assignments such as `denoiser.width=256`, applied last. The right side is read as a TOML value and
+        overrides: assignments such as `training.seed=7`, applied last. The right side is read as a TOML value and
             otherwise taken as text, so `name=piano` needs no quotes.
 
     Raises:
@@ -118,7 +118,7 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     names = key.strip().split(".")
     if not equals or not all(names):
-        raise ConfigError(f"override {override!r} is not an assignment: write it as key=value, e.g. denoiser.width=256")
+        raise ConfigError(f"override {override!r} is not an assignment: write it as key=value, e.g. training.seed=7")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
@@ -138,7 +138,7 @@ def _build(cls: Any, values: object, source: str, prefix: str) -> Any:
     fields = {field.name: field for field in dataclasses.fields(cls) if field.init}
     for key in values:
         if key not in fields:
-            raise ConfigError(f"{source}: unknown key {prefix}{key}: {_nearest(str(key), list(fields), prefix)}")
+            raise ConfigError(f"{source}: unknown key {prefix}{key}: {_nearest(cls, str(key), prefix)}")
     built = {key: _convert(hints[key], value, source, f"{prefix}{key}") for key, value in values.items()}
     absent = (dataclasses.MISSING, dataclasses.MISSING)
     required = [name for name, field in fields.items() if (field.default, field.default_factory) == absent]
@@ -150,10 +150,27 @@ def _build(cls: Any, values: object, source: str, prefix: str) -> Any:
         raise ConfigError(f"{source}: {prefix.rstrip('.') or cls.__name__}: {error}") from error
 
 
-def _nearest(key: str, known: list[str], prefix: str) -> str:
+def _nearest(cls: Any, key: str, prefix: str) -> str:
+    """Point to the key of that name in a table further down, else to the most similar one here."""
+    known = [field.name for field in dataclasses.fields(cls) if field.init]
+    below = [path for path in _paths_below(cls, prefix) if path.rpartition(".")[2] == key]
+    if below:
+        return f"did you mean {' or '.join(below)}?"
     if close := difflib.get_close_matches(key, known, n=1, cutoff=0.5):
         return f"did you mean {prefix}{close[0]}?"
     return f"known here: {', '.join(known) or 'none'}"
+
+
+def _paths_below(cls: Any, prefix: str) -> list[str]:
+    """Give the dotted keys of a settings class and of the classes inside it."""
+    hints = get_type_hints(cls)
+    paths = []
+    for field in dataclasses.fields(cls):
+        if field.init:
+            paths.append(f"{prefix}{field.name}")
+            if isinstance(hints[field.name], type) and dataclasses.is_dataclass(hints[field.name]):
+                paths += _paths_below(hints[field.name], f"{prefix}{field.name}.")
+    return paths
 
 
 def _convert(hint: Any, value: object, source: str, key: str) -> Any:

@@ -34,6 +34,15 @@ class LazyGroup(click.Group):
             raise TypeError(f"entry point {entry_point.value} is a {type(command).__name__}, not a click command")
         return command
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the group's own options; a wrong one ends it with one line. No arguments at all show the help."""
+        if not args:
+            return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            _leave(ctx, _describe_usage(error, ctx), error.exit_code)
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -66,6 +75,8 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             _leave(ctx, "interrupted: nothing was left half-written", EXIT_INTERRUPTED)
+        except click.UsageError as error:
+            _leave(ctx, _describe_usage(error, ctx), error.exit_code)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
@@ -77,6 +88,12 @@ class LazyGroup(click.Group):
 
 def _find_commands() -> dict[str, EntryPoint]:
     return {point.name.replace("-", "_"): point for point in entry_points(group=COMMAND_GROUP)}
+
+
+def _describe_usage(error: click.UsageError, ctx: click.Context) -> str:
+    """Put click's complaint about the command line and where to read on into one line."""
+    message = " ".join(error.format_message().split()).rstrip(".")
+    return f"error: {message}; see {(error.ctx or ctx).command_path} --help"
 
 
 def _leave(ctx: click.Context, message: str, exit_code: int) -> NoReturn:

@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -7,6 +8,7 @@ import pytest
 
 from after.config import from_dict, list_presets, load_settings, to_dict
 from after.errors import ConfigError
+from after.settings import CodecTrainingSettings, DiffusionTrainingSettings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -164,3 +166,24 @@ def test_snapshot_survives_json() -> None:
 def test_snapshot_of_a_class_is_refused() -> None:
     with pytest.raises(ConfigError, match="give an instance"):
         to_dict(Settings)
+
+
+@pytest.mark.parametrize(
+    ("override", "hint"),
+    [
+        ("width=8", "did you mean layer.width?"),
+        ("layer.widht=8", "did you mean layer.width?"),
+        ("zzz=1", "known here: "),
+    ],
+)
+def test_an_unknown_override_points_to_the_key_that_was_meant(override: str, hint: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(hint)):
+        load_settings(Settings, write('name = "a"'), [override])
+
+
+def test_a_malformed_override_is_answered_with_a_key_that_both_trainings_have() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_settings(Settings, write('name = "a"'), ["oops"])
+    example = str(caught.value).rpartition("e.g. ")[2]
+    for cls, preset in ((CodecTrainingSettings, "codec_44k"), (DiffusionTrainingSettings, "midi")):
+        assert load_settings(cls, preset, [example]).training.seed == 7

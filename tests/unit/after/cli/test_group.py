@@ -64,6 +64,29 @@ def test_unknown_command_names_the_nearest() -> None:
     assert "did you mean 'prepare_dataset'?" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--nothing"], "error: No such option '--nothing'; see after --help"),
+        (["demo", "--nothing"], "error: No such option '--nothing'; see after demo --help"),
+        (
+            ["demo", "--steps", "0"],
+            "error: Invalid value for '--steps': 0 is not in the range 1<=x<=64; see after demo --help",
+        ),
+        (["export", "a.safetensors"], "error: Missing option '--out' / '-o'; see after export --help"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line_and_exit_code_2(arguments: list[str], line: str) -> None:
+    result = CliRunner().invoke(group, arguments, prog_name="after")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert [text.replace("-o' / '--out", "--out' / '-o") for text in result.stderr.splitlines()] == [line]
+
+
+def test_no_arguments_show_the_help() -> None:
+    assert "prepare_dataset" in CliRunner().invoke(group, []).output
+
+
 @pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_every_command_explains_itself_in_both_spellings(name: str) -> None:
     module, attribute = COMMANDS[name].split(":")
