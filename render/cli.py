@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from after.controls import CONTROLS
 from render.errors import RenderError, TimbreError
 
 if TYPE_CHECKING:
@@ -51,6 +52,14 @@ class RenderOptions:
     list_timbres: bool
 
 
+def range_of(name: str) -> click.ParamType[Any]:
+    """Give the values that an instrument takes for a control: what it would clamp is refused."""
+    control = CONTROLS[name]
+    if control.is_int:
+        return click.IntRange(int(control.minimum), int(control.maximum))
+    return click.FloatRange(control.minimum, control.maximum)
+
+
 @click.command(epilog=_EXAMPLES)
 @click.argument("midi_file", type=_FILE, required=False)
 @click.option(
@@ -91,12 +100,12 @@ class RenderOptions:
     help="The same seed gives the same audio.",
 )
 @click.option(
-    "--steps", type=click.IntRange(1, 256), help="Sampler steps: more is slower and finer; default: the instrument's."
+    "--steps", type=range_of("num_steps"), help="Sampler steps: more is slower and finer; default: the instrument's."
 )
-@click.option("--guidance-structure", type=click.FloatRange(0, 20), help="How strictly the notes are followed.")
-@click.option("--guidance-timbre", type=click.FloatRange(0, 20), help="How strictly the timbre is followed.")
-@click.option("--temperature", type=click.FloatRange(0, 4), help="How much chance there is in the sound.")
-@click.option("--transpose", type=click.IntRange(-48, 48), metavar="SEMITONES", help="Shift all notes.")
+@click.option("--guidance-structure", type=range_of("guidance_structure"), help="How strictly the notes are followed.")
+@click.option("--guidance-timbre", type=range_of("guidance_timbre"), help="How strictly the timbre is followed.")
+@click.option("--temperature", type=range_of("temperature"), help="How much chance there is in the sound.")
+@click.option("--transpose", type=range_of("transpose"), metavar="SEMITONES", help="Shift all notes.")
 @click.option(
     "--tail-seconds",
     type=click.FloatRange(0, 60),
@@ -154,7 +163,7 @@ def _render(options: RenderOptions, midi_file: Path, load: InstrumentLoader) -> 
     from after.midi import read_midi
     from render.effects import load_effects
     from render.engine import render_timeline
-    from render.output import check_output, check_place, write_render
+    from render.output import check_output, check_picture, write_render
     from render.timeline import timeline_from_midi
 
     out = options.out or Path(f"{midi_file.stem}.wav")
@@ -162,7 +171,7 @@ def _render(options: RenderOptions, midi_file: Path, load: InstrumentLoader) -> 
     score = read_midi(midi_file)
     check_output(out, bit_depth=bit_depth, force=options.force)
     if options.picture is not None:
-        check_place(options.picture, force=options.force)
+        check_picture(options.picture, force=options.force)
     effects = load_effects(options.effects)
     timbre_for = parse_timbre_for(options.timbre_for)
     instrument = load(options.instrument)
@@ -222,6 +231,7 @@ def _progress_bar() -> Iterator["Progress"]:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("rendering", total=1.0)
         yield lambda name, fraction: bar.update(task, description=name, completed=fraction)

@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from after.audio import read_audio
 from render.daw import Lane, mix_lanes
 from render.effects import apply_effects
 from render.level import protect_peak
 from render.tail import trim_tail
-from render.timbres import resolve_timbre
+from render.timbres import read_timbre, resolve_timbre
 from render.timeline import Timeline, Track
 from render.voices import Instrument, Phrase, perform, set_attributes, split_phrases
 
@@ -97,8 +96,7 @@ def _timbre(timbre: str, instrument: Instrument) -> str | NDArray[np.float32]:
     name = resolve_timbre(timbre, instrument.timbres)
     if name in instrument.timbres:
         return name
-    audio, _ = read_audio(name, sample_rate=instrument.sample_rate, mono=True)
-    return audio
+    return read_timbre(name, instrument.sample_rate)
 
 
 def _phrases(track: Track, instrument: Instrument, tail_s: float, played_samples: int) -> tuple[Phrase, ...]:

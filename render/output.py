@@ -46,6 +46,17 @@ def check_place(path: Path, *, force: bool = False) -> None:
         raise OutputError(f"{path} cannot be written ({error.strerror}); choose a folder you may write to") from error
 
 
+def check_picture(path: Path, *, force: bool = False) -> None:
+    """Make sure that a picture can be written to a path.
+
+    Raises:
+        OutputError: if it is no .png, or the folder or an existing file stands in the way.
+    """
+    if path.suffix.lower() != ".png":
+        raise OutputError(f"{path} is no name for a picture; use .png")
+    check_place(path, force=force)
+
+
 def write_render(path: Path, result: RenderResult, *, bit_depth: int) -> None:
     """Write a render atomically, in the format of the suffix.
 

@@ -5,7 +5,13 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
+from after.audio import FloatAudio, read_audio
 from render.errors import TimbreError
+
+MIN_TIMBRE_S = 0.2
+SILENT_PEAK = 10.0 ** (-70.0 / 20.0)
 
 
 def resolve_timbre(asked: str, timbres: Sequence[str]) -> str:
@@ -34,6 +40,24 @@ def resolve_timbre(asked: str, timbres: Sequence[str]) -> str:
     if Path(asked).suffix or "/" in asked:
         raise TimbreError(f"{asked} is no audio file that exists, nor a timbre; {have}")
     raise TimbreError(f"unknown timbre {asked!r}{_nearest(asked, timbres)}; {have}, or give an audio file")
+
+
+def read_timbre(path: str | Path, sample_rate: int) -> FloatAudio:
+    """Read the recording that a timbre is taken from; [1, T] at `sample_rate`.
+
+    Raises:
+        TimbreError: if it is too short or silent, or holds samples that are no numbers.
+        AudioError: if it is no audio file.
+    """
+    audio, _ = read_audio(path, sample_rate=sample_rate, mono=True)
+    duration_s = audio.shape[-1] / sample_rate
+    if duration_s < MIN_TIMBRE_S:
+        raise TimbreError(f"{path} is {duration_s:.2f} s long; give a second or more of the timbre")
+    if not np.isfinite(audio).all():
+        raise TimbreError(f"{path} holds samples that are NaN or infinite; export it again")
+    if np.abs(audio).max() < SILENT_PEAK:
+        raise TimbreError(f"{path} is silent; give a recording of the timbre")
+    return audio
 
 
 def _words(name: str) -> tuple[str, ...]:

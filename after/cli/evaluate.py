@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from after.controls import CONTROLS
 from after.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -63,7 +64,11 @@ class EvaluateOptions:
 @click.option("--centroids", type=_FILE, metavar="FILE", help="Timbre references; default: the bundled ones.")
 @click.option("--json", type=_FILE, metavar="FILE", help="Also write every figure as JSON.")
 @click.option("--save", type=_FOLDER, metavar="DIR", help="Keep each render and its picture.")
-@click.option("--steps", type=click.IntRange(1, 1000), help="Sampler steps; default: the instrument's.")
+@click.option(
+    "--steps",
+    type=click.IntRange(1, int(CONTROLS["num_steps"].maximum)),
+    help="Sampler steps; default: the instrument's.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the renders.")
 @click.option(
     "--max-seconds",
@@ -222,7 +227,8 @@ def _progress_bar(total: int) -> Any:
 
     @contextmanager
     def bar() -> Any:
-        with Progress(console=Console(stderr=True), transient=True) as progress:
+        console = Console(stderr=True)
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
             task = progress.add_task("scoring", total=total)
             yield lambda: progress.advance(task)
 

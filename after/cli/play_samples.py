@@ -48,7 +48,8 @@ def command(
     names = parse_names(rename)
     found = load_instruments(samples, [name.strip() for name in only.split(",")] if only else None)
     by_folder = {names.get(name, name): instrument for name, instrument in found.items()}
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("playing", total=len(by_folder) * len(midi_files))
         for _ in play_references(by_folder, midi_files, out, max_s=max_seconds):
             bar.advance(task)

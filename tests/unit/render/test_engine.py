@@ -117,7 +117,7 @@ def test_a_mix_that_would_clip_is_scaled_with_a_remark(instrument):
 
 def test_a_timbre_is_taken_from_an_audio_file_at_any_rate(instrument, tmp_path):
     path = tmp_path / "voice.wav"
-    write_audio(path, np.full((2, 4800), 0.25, dtype=np.float32), 48000, subtype="FLOAT")
+    write_audio(path, np.full((2, 48000), 0.25, dtype=np.float32), 48000, subtype="FLOAT")
     render_timeline(Timeline((track("a", str(path), Note(0.0, 60, 60, 0.1)),)), instrument)
     assert instrument.timbre == "audio"
     assert instrument.harmonics[0] == pytest.approx(0.25, rel=0.2)

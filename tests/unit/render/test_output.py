@@ -6,7 +6,7 @@ import soundfile
 
 from render.engine import RenderResult
 from render.errors import OutputError
-from render.output import check_output, check_place, write_render
+from render.output import check_output, check_picture, check_place, write_render
 
 AUDIO = (np.random.default_rng(0).uniform(-0.9, 0.9, (2, 3001))).astype(np.float32)
 RESULT = RenderResult(AUDIO, 44100)
@@ -82,3 +82,9 @@ def test_minutes_of_ogg_are_written(tmp_path):
     minutes = RenderResult(np.tile(AUDIO, (1, 1200)), 44100)
     write_render(tmp_path / "long.ogg", minutes, bit_depth=16)
     assert soundfile.info(tmp_path / "long.ogg").frames == 1200 * 3001
+
+
+def test_a_picture_needs_the_suffix_of_one():
+    check_picture(Path("notes.png"))
+    with pytest.raises(OutputError, match=r"use \.png"):
+        check_picture(Path("notes.pdf"))

@@ -1,7 +1,9 @@
+import numpy as np
 import pytest
 
+from after.audio import write_audio
 from render.errors import TimbreError
-from render.timbres import resolve_timbre
+from render.timbres import read_timbre, resolve_timbre
 
 TIMBRES = ("cello_solo", "violin_solo", "piano_grand", "piano_upright", "trumpet", "muted_trumpet")
 
@@ -49,3 +51,17 @@ def test_an_audio_file_is_taken_as_it_is(tmp_path):
 def test_a_missing_audio_file_is_named():
     with pytest.raises(TimbreError, match=r"missing.wav is no audio file"):
         resolve_timbre("missing.wav", TIMBRES)
+
+
+@pytest.mark.parametrize(
+    ("audio", "complaint"),
+    [
+        (np.full((1, 4410), 0.3), "0.10 s long"),
+        (np.full((1, 44100), np.nan), "NaN or infinite"),
+        (np.full((1, 44100), 1e-5), "silent"),
+    ],
+)
+def test_a_recording_that_tells_no_timbre_is_refused(audio, complaint):
+    write_audio("voice.wav", audio.astype(np.float32), 44100, subtype="FLOAT")
+    with pytest.raises(TimbreError, match=complaint):
+        read_timbre("voice.wav", 44100)
