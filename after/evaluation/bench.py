@@ -6,7 +6,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 import after
 from after.evaluation.onset_delay import Delay, measure_delay
 from after.instrument import NoteEvent
+from after.instrument.events import events_of
 from after.midi import Note
 
 FloatAudio = NDArray[np.float32]
@@ -273,14 +274,12 @@ def _count(player: Player, block_size: int, seconds: float) -> int:
 
 
 def _blocks_of(notes: Sequence[Note], sample_rate: int, block_size: int, count: int) -> list[list[NoteEvent]]:
-    """Sort the on and off events of notes into blocks; offs come before ons at the same sample."""
+    """Sort the on and off events of notes into blocks."""
     blocks: list[list[NoteEvent]] = [[] for _ in range(count)]
-    events = [(round(note.onset_s * sample_rate), note.velocity, note.pitch) for note in notes]
-    events += [(round(note.end_s * sample_rate), 0, note.pitch) for note in notes]
-    for time_samples, velocity, pitch in sorted(events, key=lambda event: (event[0], event[1] > 0)):
-        index, offset = divmod(time_samples, block_size)
+    for event in events_of(notes, sample_rate):
+        index, offset = divmod(event.offset_samples, block_size)
         if index < count:
-            blocks[index].append(NoteEvent(offset, pitch, velocity))
+            blocks[index].append(replace(event, offset_samples=offset))
     return blocks
 
 

@@ -26,13 +26,19 @@ class NoteEvent:
 
 
 def events_of(notes: Sequence[Note], sample_rate: int) -> list[NoteEvent]:
-    """Give the on and off events of notes, offs before ons at the same sample, offsets from the very start."""
+    """Give the on and off events of notes, offs before ons at the same sample, offsets from the very start.
+
+    A note that is struck again while it sounds ends there: its own end must not stop the later one.
+    """
     events: list[NoteEvent] = []
-    for note in notes:
+    next_start: dict[int, int] = {}
+    for note in sorted(notes, key=lambda note: note.onset_s, reverse=True):
         start = round(note.onset_s * sample_rate)
         end = max(start + 1, round((note.onset_s + note.duration_s) * sample_rate))
         events.append(NoteEvent(start, note.pitch, note.velocity))
-        events.append(NoteEvent(end, note.pitch, 0))
+        if end <= next_start.get(note.pitch, end):
+            events.append(NoteEvent(end, note.pitch, 0))
+        next_start[note.pitch] = start
     return sorted(events, key=lambda event: (event.offset_samples, event.velocity > 0))
 
 

@@ -76,16 +76,17 @@ class Instrument:
             timbre: a preset's name, audio [C, T] at `sample_rate`, or a vector [E] within +-1.
 
         Raises:
-            InstrumentError: unknown name, audio shorter than about 0.2 s, or a vector of another size.
+            InstrumentError: unknown name, audio shorter than about 0.2 s, a vector of another size, or numbers that are
+                not finite.
         """
         if isinstance(timbre, str):
             self._timbre = self._preset(timbre)
         elif timbre.ndim == 1:
             if timbre.size != self._timbre_size:
                 raise InstrumentError(f"a timbre has {self._timbre_size} numbers, {timbre.size} were given")
-            self._timbre = torch.from_numpy(np.array(timbre, dtype=np.float32))
+            self._timbre = _checked(torch.from_numpy(np.array(timbre, dtype=np.float32)))
         else:
-            self._timbre = self._encode_timbre(timbre)
+            self._timbre = _checked(self._encode_timbre(timbre))
 
     @property
     def timbre(self) -> NDArray[np.float32]:
@@ -120,12 +121,20 @@ class Instrument:
 
         Args:
             num_samples: of this block, any number; frames are computed whenever `hop_length` samples have come in.
-            events: in order of their offsets.
+            events: in this block.
 
         Returns:
             audio [1, num_samples], `latency_samples` behind the events.
+
+        Raises:
+            InstrumentError: if an event lies outside of the block.
         """
         queue = sorted(events, key=lambda event: event.offset_samples)
+        if queue and not 0 <= queue[0].offset_samples <= queue[-1].offset_samples < num_samples:
+            raise InstrumentError(
+                f"events lie at {queue[0].offset_samples} to {queue[-1].offset_samples} samples, the block has "
+                f"{num_samples}: give each event to the block in which it happens"
+            )
         rows: list[NDArray[np.float32]] = []
         ready = self._ready[:, self._filled :]
         done = 0
@@ -213,3 +222,10 @@ class Instrument:
         with torch.inference_mode():
             audio = self._engine.play(torch.from_numpy(structure)[None], self._timbre[None, None])
         return np.ascontiguousarray(audio[0].numpy())
+
+
+def _checked(timbre: torch.Tensor) -> torch.Tensor:
+    """Refuse what is no number, which the network's memory would never lose again; keep the rest within +-1."""
+    if not bool(torch.isfinite(timbre).all()):
+        raise InstrumentError("the timbre holds values that are not finite; give audio or a vector without NaN")
+    return timbre.clamp(-1.0, 1.0)

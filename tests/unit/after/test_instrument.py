@@ -104,6 +104,18 @@ def test_struck_again_a_note_sounds_anew(instrument):
     assert not np.allclose(struck, tied, atol=1e-3)
 
 
+def test_the_end_of_an_earlier_note_does_not_stop_the_one_struck_after_it(instrument):
+    overlapping = instrument.render([Note(0.0, 60, 100, 0.2), Note(0.1, 60, 80, 0.2)], 0.4)
+    cut = instrument.render([Note(0.0, 60, 100, 0.1), Note(0.1, 60, 80, 0.2)], 0.4)
+    assert_equal(overlapping, cut, 1e-5)
+
+
+@pytest.mark.parametrize("offset", [-1, HOP])
+def test_an_event_outside_of_its_block_is_refused(instrument, offset):
+    with pytest.raises(InstrumentError, match="the block has 1024"):
+        instrument.process(HOP, [NoteEvent(offset, 60, 0)])
+
+
 def test_after_a_note_off_nothing_is_held(instrument):
     lag = instrument.latency_samples
     instrument.reset()
@@ -165,6 +177,8 @@ def test_timbres_come_by_name_by_vector_and_by_audio(instrument, tiny):
         ("xyz", "There are: bright, dark"),
         (np.zeros(99, np.float32), "99 were given"),
         (np.zeros((1, HOP), np.float32), "too short"),
+        (np.full(4, np.nan, np.float32), "not finite"),
+        (np.full((1, 20 * HOP), np.nan, np.float32), "not finite"),
     ],
 )
 def test_an_impossible_timbre_is_refused(instrument, timbre, words):
