@@ -139,7 +139,8 @@ def _iterations(source: Path) -> int:
 
 def _timbres(job: BundleJob, trained: Trained, store: Store) -> tuple[dict[str, Tensor], dict[str, list[SourceRecord]]]:
     """Average the timbre of each group's training excerpts; also give the records behind each."""
-    if not store.has(store.keys("train")[0], trained.latents_name):
+    keys = store.keys("train")
+    if not keys or not store.has(keys[0], trained.latents_name):
         raise DataError(f"{job.store} has no {trained.latents_name}: name the store that the run was trained on")
     excerpts = Excerpts(
         store,

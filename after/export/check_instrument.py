@@ -33,10 +33,10 @@ def check_instrument(loaded: Any, codec: Codec, model: Model) -> dict[str, float
         wanted = [model.timbre_encoder(codec.encode(audio[:, :, : n * hop]).mT) for n in range(1, NUM_FRAMES + 1)]
         errors["timbre"].append(measure_stream(loaded, "timbre", audio, torch.stack(wanted, dim=2)))
         timbre = noise(batch_size, model.timbre_size).tanh()
-        signals, structure = _performance(batch_size, hop)
+        signals, structure = _performance(batch_size, hop, loaded.get_transpose()[0])
         held = timbre[:, :, None].expand(-1, -1, signals.size(2))
         latents = model.generate(
-            _shifted(structure, loaded.get_transpose()[0]),
+            structure,
             timbre,
             seeds=torch.full([batch_size], seed),
             num_steps=num_steps,
@@ -51,8 +51,8 @@ def check_instrument(loaded: Any, codec: Codec, model: Model) -> dict[str, float
     return check_codec(loaded, codec) | worst(errors)
 
 
-def _performance(batch_size: int, hop: int) -> tuple[Tensor, Tensor]:
-    """Make up notes; give them as signals [B, 16, T] and as structure [B, L, 256], found from the events themselves."""
+def _performance(batch_size: int, hop: int, transpose: int) -> tuple[Tensor, Tensor]:
+    """Make up notes; give them as signals [B, 16, T], and transposed as structure [B, L, 256], from the events."""
     generator = np.random.default_rng(0)
     signals = np.zeros((batch_size, 16, NUM_FRAMES * hop), dtype=np.float32)
     structure = np.zeros((batch_size, NUM_FRAMES, 256), dtype=np.float32)
@@ -67,7 +67,7 @@ def _performance(batch_size: int, hop: int) -> tuple[Tensor, Tensor]:
             velocity = int(generator.integers(1, 128))
             signals[item, 2 * voice, start:] = pitch
             signals[item, 2 * voice + 1, start:stop] = velocity
-            events += [NoteEvent(start, pitch, velocity), NoteEvent(stop, pitch, 0)]
+            events += [NoteEvent(start, pitch + transpose, velocity), NoteEvent(stop, pitch + transpose, 0)]
         events.sort(key=lambda event: (event.offset_samples, event.velocity > 0))
         keyboard = HeldNotes(hop)
         for frame in range(NUM_FRAMES):
@@ -75,11 +75,6 @@ def _performance(batch_size: int, hop: int) -> tuple[Tensor, Tensor]:
             inside = [NoteEvent(e.offset_samples % hop, e.pitch, e.velocity) for e in here]
             structure[item, frame] = keyboard.frame(inside)
     return torch.from_numpy(signals), torch.from_numpy(structure)
-
-
-def _shifted(structure: Tensor, semitones: int) -> Tensor:
-    """Transpose structure [B, L, 256]; the made-up notes and the shift stay within the range."""
-    return torch.cat([half.roll(semitones, dims=2) for half in structure.chunk(2, dim=2)], dim=2)
 
 
 @torch.inference_mode()

@@ -16,6 +16,7 @@ from after.cli import group
 from after.errors import ExportError
 from after.export.archive import compile_module, pack, unpack
 from after.export.check import check_operators, check_protocol, measure_stream
+from after.export.check_instrument import check_instrument
 from after.export.torchscript import InstrumentJob, export_autoencoder, export_instrument
 from after.instrument import Instrument
 from after.manifest import read_manifest
@@ -217,3 +218,10 @@ def test_the_help_has_an_example_and_units(name):
     assert result.exit_code == 0
     assert f"after {name.replace('-', '_')} " in result.stdout
     assert "playing time" in " ".join(result.stdout.split())
+
+
+def test_an_instrument_transposed_out_of_the_range_is_checked_too(tiny):
+    streamer = Streamer(tiny.codec, tiny.model).eval()
+    streamer.set_num_steps(1)
+    streamer.set_transpose(48)
+    assert max(check_instrument(streamer, tiny.codec, tiny.model).values()) <= 1e-4
