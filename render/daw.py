@@ -50,6 +50,8 @@ def mix_lanes(
     finally:
         nodes.clear()  # DawDreamer crashes if a processor outlives its engine.
     missing = max(0, num_samples - audio.shape[-1])
+    if missing > 1:  # the length is given in seconds, so one sample may be lost to rounding
+        raise RenderError(f"DawDreamer stopped {missing} samples before the end of {num_samples}")
     return np.ascontiguousarray(np.pad(audio[:2, :num_samples], ((0, 0), (0, missing))))
 
 
