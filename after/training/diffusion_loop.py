@@ -134,17 +134,7 @@ def train_diffusion(
     with Store.open(store_path) as store, Run.open(run_folder, snapshot) as run:
         torch.manual_seed(settings.training.seed)
         model = build_model(settings.model, codec_settings.num_latents).to(place)
-        train, held_out = (
-            Excerpts(
-                store,
-                split,
-                latents_name=name,
-                crop_frames=settings.crop_frames,
-                timbre_frames=settings.timbre_frames,
-                frame_rate=codec_settings.frame_rate,
-            )
-            for split in ("train", "validation")
-        )
+        train, held_out = _read_excerpts(store, settings, name, codec_settings.frame_rate)
         parts = _Parts(model, network, train, held_out, run)
         task = Task(
             model=model,
@@ -156,6 +146,24 @@ def train_diffusion(
             validate=lambda iteration: validate(parts, settings, iteration),
         )
         return run_task(task, time_limit_s)
+
+
+def _read_excerpts(
+    store: Store, settings: DiffusionTrainingSettings, latents_name: str, frame_rate: float
+) -> tuple[Excerpts, Excerpts]:
+    """Read what is trained on and what is held out."""
+    train, held_out = (
+        Excerpts(
+            store,
+            split,
+            latents_name=latents_name,
+            crop_frames=settings.crop_frames,
+            timbre_frames=settings.timbre_frames,
+            frame_rate=frame_rate,
+        )
+        for split in ("train", "validation")
+    )
+    return train, held_out
 
 
 def _update_loss(model: Model, batch: Batch, settings: DiffusionTrainingSettings, iteration: int) -> Tensor:

@@ -1,0 +1,30 @@
+"""Prepare small folders, and look at what is in the stores."""
+
+from pathlib import Path
+from typing import Any
+
+import lmdb
+import numpy as np
+
+from after.data.prepare import prepare
+from after.data.prepare_report import PrepareReport
+from after.data.prepare_settings import PrepareJob
+from after.data.store import Store
+
+CHUNK_SAMPLES = 32 * 1024
+CHUNK_S = CHUNK_SAMPLES / 44_100
+
+
+def run(*inputs: str, out: str = "store", workers: int = 0, license_text: str = "", **given: Any) -> PrepareReport:
+    job = PrepareJob(inputs=tuple(map(Path, inputs)), out=Path(out), workers=workers, license=license_text)
+    return prepare(job, {"chunk_samples": CHUNK_SAMPLES, "min_seconds": 0.5, **given})
+
+
+def dump(path: str | Path) -> dict[bytes, bytes]:
+    with lmdb.open(str(path), map_size=1 << 32, readonly=True) as environment, environment.begin() as transaction:
+        return {key: value for key, value in transaction.cursor() if key != b"manifest"}
+
+
+def audio_of(store: Store, source: str) -> np.ndarray:
+    (record,) = [record for record in store.sources() if record.source == source]
+    return np.concatenate([store.read(key)["audio"] for key in record.chunk_keys()])
