@@ -52,7 +52,7 @@ class RenderOptions:
     list_timbres: bool
 
 
-def range_of(name: str) -> click.ParamType[Any]:
+def range_of(name: str) -> click.IntRange | click.FloatRange:
     """Give the values that an instrument takes for a control: what it would clamp is refused."""
     control = CONTROLS[name]
     if control.is_int:

@@ -15,6 +15,7 @@ import after
 
 COMMAND_GROUP = "after.commands"
 EXIT_INTERRUPTED = 130
+EXIT_USER_ERROR = 2
 
 
 class LazyGroup(click.Group):
@@ -77,8 +78,12 @@ class LazyGroup(click.Group):
             _leave(ctx, "interrupted: nothing was left half-written", EXIT_INTERRUPTED)
         except click.UsageError as error:
             _leave(ctx, _describe_usage(error, ctx), error.exit_code)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
+        except OSError as error:
+            if error.filename is None:  # not about a file: a bug
+                raise
+            _leave(ctx, f"error: {error.filename}: {error.strerror}; is it a place you may use?", EXIT_USER_ERROR)
         except Exception as error:
             exit_code = getattr(error, "exit_code", None)
             if not isinstance(exit_code, int):

@@ -2,6 +2,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 from click.testing import CliRunner
@@ -32,6 +33,7 @@ def assert_one_line(result, *words):
 
 def test_a_song_becomes_a_stereo_file(render, song, tmp_path):
     result = render(song, "--timbre", "cello", "-o", tmp_path / "out.wav", "--seed", 3)
+    assert "" not in result.stderr.splitlines()
     assert result.exit_code == 0, result.output
     info = soundfile.info(tmp_path / "out.wav")
     assert (info.samplerate, info.channels, info.subtype) == (44100, 2, "PCM_24")
@@ -98,6 +100,9 @@ def test_timbres_are_listed(render):
         (["-o", "."], ["no audio suffix"]),
         (["-o", "out.flac", "--bit-depth", "32"], ["flac holds 16 or 24"]),
         (["--picture", "missing/a.png"], ["missing is not a folder"]),
+        (["--picture", "song.wav", "--force"], ["song.wav is no name for a picture"]),
+        (["--steps", "65"], ["65 is not in the range 1<=x<=64"]),
+        (["--temperature", "2.5"], ["2.5 is not in the range 0"]),
     ],
 )
 def test_mistakes_are_one_line_and_exit_code_2(render, song, instrument, arguments, words):
@@ -152,6 +157,17 @@ def test_ctrl_c_leaves_nothing_behind(render, song, instrument, tmp_path):
     result = render(song, "-o", folder / "out.wav")
     assert result.exit_code == 130
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("samples", "words"),
+    [(np.full(2000, 0.1), "0.05 s long"), (np.zeros(44100), "is silent"), (np.full(44100, np.nan), "NaN")],
+)
+def test_recordings_that_hold_no_timbre_are_one_line_with_their_name(render, instrument, samples, words):
+    soundfile.write("voice.wav", samples, 44100, subtype="FLOAT")
+    write_midi("flute.mid", [Note(0.0, 60, 100, 0.4)])
+    assert_one_line(render("flute.mid", "--timbre", "voice.wav"), "voice.wav", words)
+    assert instrument.performances == []
 
 
 @pytest.mark.parametrize("text", ["", "3", "x=flute", "0=flute", "17=flute", "3=", "=flute", "-1=flute", "1.5=a"])

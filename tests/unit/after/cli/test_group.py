@@ -58,6 +58,12 @@ def test_a_bug_keeps_its_traceback() -> None:
     assert isinstance(result.exception, ZeroDivisionError)
 
 
+def test_a_file_that_the_system_refuses_is_one_line() -> None:
+    result = CliRunner().invoke(FailingGroup(PermissionError(13, "Permission denied", "/sys/x.json")), ["fail_now"])
+    assert result.exit_code == 2
+    assert result.stderr == "error: /sys/x.json: Permission denied; is it a place you may use?\n"
+
+
 def test_unknown_command_names_the_nearest() -> None:
     result = CliRunner().invoke(group, ["prepare-datset"])
     assert result.exit_code == 2
