@@ -62,6 +62,11 @@ class CodecSettings:
             f"codec.encoder_window is {self.encoder_window}; it must be at least frame_hop * latent_stride "
             f"({self.hop_length}), or audio would be skipped",
         )
+        for name in ("band_range_hz", "sine_range_hz"):
+            low, high = getattr(self, name)
+            fits = 0 < low < high <= self.sample_rate / 2
+            _require(fits, f"codec.{name} is {low} to {high}; it must rise within 0 and half the sample rate")
+        _require(self.sine_spacing_cents > 0, "codec.sine_spacing_cents must be above 0")
         _require(
             0 < self.encoder_fall <= self.encoder_window // 2,
             f"codec.encoder_fall is {self.encoder_fall}; it must lie between 1 and half the encoder window "

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -143,10 +144,13 @@ def test_a_file_without_a_codec_is_refused() -> None:
         ({"encoder_window": 100}, "audio would be skipped"),
         ({"decoder_window": 512}, "longer than it"),
         ({"encoder_fall": 0}, "between 1 and half the encoder window"),
+        ({"band_range_hz": (30.0, 23000.0)}, "half the sample rate"),
+        ({"sine_range_hz": (200.0, 100.0)}, "must rise"),
+        ({"sine_spacing_cents": 0.0}, "above 0"),
         ({"encoder_fall": 2049}, "between 1 and half the encoder window"),
     ],
 )
-def test_windows_that_do_not_fit_are_refused(changed: dict[str, int], message: str) -> None:
+def test_settings_that_do_not_fit_are_refused(changed: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         CodecSettings(**changed)
 
