@@ -18,7 +18,8 @@ after prepare_dataset "$work/phrases" --out "$work/store"
 after train_autoencoder "$work/store" --out "$work/codec" --preset "$recipe/codec.toml" $limit
 after train "$work/store" --codec "$work/codec" --out "$work/model" --preset "$recipe/model.toml" $limit
 after bundle "$work/model" --codec "$work/codec" --store "$work/store" --out "$work/midi.safetensors" \
-    --license CC-BY-4.0 --rename cello_solo=cello --rename violin_solo=violin --rename contrabass_pizz=contrabass \
+    --license CC-BY-4.0 --guidance-structure 2 --guidance-timbre 2 \
+    --rename cello_solo=cello --rename violin_solo=violin --rename contrabass_pizz=contrabass \
     --rename sax_alto=alto_sax --rename sf_oboe=oboe --rename sf_french_horn=french_horn \
     --rename piano_headroom=piano --rename epiano_wurlitzer=epiano --rename sf_harpsichord=harpsichord \
     --rename sf_church_organ=organ --rename guitar_nylon=guitar --rename sf_marimba=marimba \
