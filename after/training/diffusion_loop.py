@@ -14,9 +14,10 @@ from after.codec.autoencoder import Codec
 from after.codec.load import load_codec
 from after.config import to_dict
 from after.data.excerpts import Batch, Excerpts
-from after.data.latents import encode_store
+from after.data.latents import codec_hash, encode_store
 from after.data.store import Store
 from after.diffusion.flow import draw_times, flow_loss, interpolate
+from after.errors import DataError
 from after.model import Model, build_model
 from after.settings import DiffusionTrainingSettings, DropoutSettings
 from after.training.device import autocast, pick_device
@@ -92,8 +93,18 @@ def validate(parts: _Parts, settings: DiffusionTrainingSettings, iteration: int)
 
 
 def _encode(store_path: str | Path, codec: Codec) -> str:
-    """Encode what the store lacks of this codec's latents, with a progress bar."""
-    with Store.open(store_path, "a") as store, Progress(console=Console(stderr=True), transient=True) as bar:
+    """Encode what the store lacks of this codec's latents, with a progress bar; a complete store is only read."""
+    with Store.open(store_path) as store:  # opened for writing, a missing store would be made
+        store.check_rate(codec.sample_rate)
+        keys = store.keys()
+        if not any(store.has(key, "notes") for key in keys):
+            raise DataError(f"{store.path} has no recordings with notes: prepare it with MIDI files beside the audio")
+        name = f"latents/{codec_hash(codec)}"
+        if all(store.has(key, name) for key in keys):
+            return name
+    console = Console(stderr=True)
+    bar = Progress(console=console, transient=True, disable=not console.is_terminal)
+    with Store.open(store_path, "a") as store, bar:
         task = bar.add_task("encoding the store", total=None)
         return encode_store(store, codec, progress=lambda done, total: bar.update(task, completed=done, total=total))
 
@@ -126,8 +137,6 @@ def train_diffusion(
     """
     place = pick_device(device)
     network, codec_settings = load_codec(codec)
-    with Store.open(store_path) as store:  # opened for writing, a missing store would be made
-        store.check_rate(codec_settings.sample_rate)
     network = network.to(place)
     name = _encode(store_path, network)
     snapshot = {"kind": "diffusion", "codec": to_dict(codec_settings), "latents": name, **to_dict(settings)}

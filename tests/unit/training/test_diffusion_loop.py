@@ -170,13 +170,26 @@ def test_what_is_no_codec_is_refused(given: Given) -> None:
 
 
 def test_stores_that_do_not_fit_are_refused(given: Given, tmp_path: Path) -> None:
-    for name, message in (("silent", "with MIDI beside the audio"), ("slow", "22050 Hz, the codec runs at 44100 Hz")):
+    for name, message in (
+        ("silent", "with MIDI files beside the audio"),
+        ("slow", "22050 Hz, the codec runs at 44100 Hz"),
+    ):
         rate = 22_050 if name == "slow" else 44_100
         store = make_store(tmp_path / name, midi=name == "slow", sample_rate=rate)
         with pytest.raises(DataError, match=message):
             train(Given(store, given.codec, given.straight), "run")
+        assert not Path("run").exists()
+        with Store.open(store) as untouched:
+            assert not any(name.startswith("latents/") for name in untouched.names(untouched.keys()[0]))
     with pytest.raises(DataError, match="do not fit into chunks of 20"):
         train(given, "run", "crop_frames=32")
+
+
+def test_a_store_that_has_its_latents_is_only_read(given: Given, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, really_open = [], Store.open
+    monkeypatch.setattr(Store, "open", lambda path, mode="r": opened.append(mode) or really_open(path, mode))
+    train(given, "run", "training.iterations=1")
+    assert set(opened) == {"r"}
 
 
 def test_a_missing_store_is_refused_and_not_made(given: Given, tmp_path: Path) -> None:
