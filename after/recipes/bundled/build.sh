@@ -11,12 +11,11 @@ set -eu
 
 samples=$1 midi=$2 work=$3
 limit=${4:+--time-limit $4}
-recipe=$(dirname "$0")
 
 after synthesize_dataset --recipe synthesis --instruments "$samples" --midi "$midi" --out "$work/phrases"
 after prepare_dataset "$work/phrases" --out "$work/store"
-after train_autoencoder "$work/store" --out "$work/codec" --preset "$recipe/codec.toml" $limit
-after train "$work/store" --codec "$work/codec" --out "$work/model" --preset "$recipe/model.toml" $limit
+after train_autoencoder "$work/store" --out "$work/codec" --preset codec_bundled $limit
+after train "$work/store" --codec "$work/codec" --out "$work/model" --preset midi_bundled $limit
 after bundle "$work/model" --codec "$work/codec" --store "$work/store" --out "$work/midi.safetensors" \
     --license CC-BY-4.0 --guidance-structure 2 --guidance-timbre 2 \
     --rename cello_solo=cello --rename violin_solo=violin --rename contrabass_pizz=contrabass \
