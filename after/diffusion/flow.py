@@ -27,8 +27,3 @@ def draw_times(batch_size: int, *, generator: torch.Generator) -> Tensor:
 def flow_loss(predicted: Tensor, noise: Tensor, data: Tensor) -> Tensor:
     """Give the mean squared error against the flow, data - noise; scalar."""
     return (predicted.float() - (data - noise)).square().mean()
-
-
-def time_grid(num_steps: int) -> list[float]:
-    """Give the times at which a sampler of `num_steps` steps starts each step, and the end: num_steps + 1 values."""
-    return [k / num_steps for k in range(num_steps + 1)]

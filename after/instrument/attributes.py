@@ -1,13 +1,18 @@
 """What a player may change while the instrument runs."""
 
+import math
 from dataclasses import dataclass
 
 from after.controls import CONTROLS
+from after.errors import InstrumentError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Attributes:
     """What a player may change while the instrument runs; values out of range are clamped.
+
+    Raises:
+        InstrumentError: if a value is no number.
 
     Attributes:
         num_steps: sampler steps, 1 to 64; more is slower and finer.
@@ -26,5 +31,8 @@ class Attributes:
     def __post_init__(self) -> None:
         """Clamp to the ranges."""
         for name, control in CONTROLS.items():
-            value = min(max(getattr(self, name), control.minimum), control.maximum)
+            value = getattr(self, name)
+            if math.isnan(value):
+                raise InstrumentError(f"{name} is NaN: give a number from {control.minimum:g} to {control.maximum:g}")
+            value = min(max(value, control.minimum), control.maximum)
             object.__setattr__(self, name, round(value) if control.is_int else float(value))

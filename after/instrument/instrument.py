@@ -97,7 +97,7 @@ class Instrument:
         """Change attributes (see `Attributes`); a change of steps or guidance starts the network's memory anew.
 
         Raises:
-            InstrumentError: if there is no such attribute.
+            InstrumentError: if there is no such attribute, or a value is no number.
         """
         known = [field.name for field in fields(Attributes)]
         unknown = set(attributes) - set(known)

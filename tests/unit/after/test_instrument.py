@@ -228,3 +228,11 @@ def test_a_damaged_export_is_refused(tiny_export):
     Path("damaged.ts").write_bytes(data)
     with pytest.raises(InstrumentError, match=r"damaged\.ts is .*damaged"):
         Instrument.load("damaged.ts")
+
+
+@pytest.mark.parametrize("name", ["num_steps", "temperature"])
+def test_an_attribute_that_is_no_number_is_refused_and_changes_nothing(instrument, name):
+    before = instrument.attributes
+    with pytest.raises(InstrumentError, match=f"{name} is NaN: give a number from"):
+        instrument.set(**{name: float("nan")})
+    assert instrument.attributes == before

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from after.midi import TempoChange
+from render import daw
 from render.daw import TICKS_PER_BEAT, Lane, mix_lanes, tempo_curve
+from render.errors import RenderError
 from render.timeline import TempoMap
 
 RATE = 44100
@@ -38,6 +40,23 @@ def test_a_changing_tempo_leaves_the_audio_alone():
     tempo_map = TempoMap((TempoChange(0.0, 120.0, 0), TempoChange(0.05, 60.0, 96)))
     mono = noise(3, 1, 9000)
     assert np.array_equal(mix_lanes([Lane("a", mono)], tempo_map, 9000, sample_rate=RATE)[:1], mono)
+
+
+def test_an_engine_that_stops_early_is_refused(monkeypatch):
+    class Short:
+        def load_graph(self, nodes):
+            return True
+
+        def render(self, seconds):
+            return True
+
+        def get_audio(self):
+            return np.zeros((2, 2900))
+
+    monkeypatch.setattr(daw, "make_engine", lambda *_, **__: Short())
+    monkeypatch.setattr(daw, "_nodes", lambda *_: [])
+    with pytest.raises(RenderError, match="100 samples before the end of 3000"):
+        mix_lanes([Lane("a", noise(5, 1, 3000))], TempoMap(), 3000, sample_rate=RATE)
 
 
 def test_sixteen_lanes():

@@ -144,3 +144,10 @@ def test_wrong_files_are_one_line(runs: TinyRuns) -> None:
     assert_one_line(bundle(replace(runs, model=runs.codec)), "holds a codec")
     assert_one_line(bundle(replace(runs, codec=runs.model)), "holds no codec")
     assert_one_line(bundle(replace(runs, store=runs.codec)), "not a data store")
+
+
+def test_a_store_without_recordings_is_refused(runs: TinyRuns) -> None:
+    with Store.open("empty", "a"):
+        pass
+    assert_one_line(bundle(replace(runs, store=Path("empty"))), "empty")
+    assert not Path("tiny.safetensors").exists()
