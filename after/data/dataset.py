@@ -1,4 +1,4 @@
-"""Random crops of the store for training, as a function of the iteration alone."""
+"""Random crops of the store for training, as a function of iteration and item alone."""
 
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -16,6 +16,12 @@ from after.data.store import Split, Store
 from after.errors import DataError
 
 _FULL_SCALE = 32_768.0
+
+
+def item_seeds(seed: int, iteration: int, items: range) -> Tensor:
+    """Give one seed to each item of an iteration's batch, for noise that a model adds; [B] int64, 0 to 2^32 - 1."""
+    drawn = [int(np.random.SeedSequence((seed, iteration, item)).generate_state(1)[0]) for item in items]
+    return torch.tensor(drawn, dtype=torch.int64)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,8 +42,8 @@ class CropSettings:
 class AudioCrops:
     """Batches of audio crops of one length.
 
-    A batch depends on the store's contents, the settings, `seed` and `iteration` only: a resumed run needs no position
-    in the data, and several processes draw different crops by giving different seeds.
+    An item depends on the store's contents, the settings, `seed`, `iteration` and its number in the batch only: a
+    resumed run needs no position in the data, and several processes draw each their share of one batch.
     """
 
     def __init__(self, store: Store, split: Split, crop_samples: int, settings: CropSettings | None = None) -> None:
@@ -66,18 +72,23 @@ class AudioCrops:
         self._groups = [groups[name] for name in sorted(groups)]
         self._ends = [list(accumulate(record.num_chunks for record in members)) for members in self._groups]
 
-    def batch(self, iteration: int, batch_size: int, seed: int = 0) -> Tensor:
+    def batch(self, iteration: int, batch_size: int, seed: int = 0, *, items: range | None = None) -> Tensor:
         """Draw the batch of one iteration.
+
+        Args:
+            iteration: the batch's number.
+            batch_size: items in the whole batch.
+            seed: of the whole training.
+            items: which of them to draw; None for all.
 
         Returns:
             audio [B, 1, T] float32; gain may take it beyond +-1.
         """
-        rng = np.random.default_rng((seed, self._split_code, iteration))
-        crops = np.empty((batch_size, self.crop_samples), dtype=np.int16)
-        for row in crops:
-            self._draw(rng, row)
-        audio = torch.from_numpy(crops).to(torch.float32)
-        return audio.mul_(torch.from_numpy(self._gains(rng, batch_size))).unsqueeze(1)
+        numbers = range(batch_size) if items is None else items
+        audio = np.empty((len(numbers), 1, self.crop_samples), dtype=np.float32)
+        for row, item in zip(audio, numbers, strict=True):
+            row[0] = self._item(np.random.default_rng((seed, self._split_code, iteration, item)))
+        return torch.from_numpy(audio)
 
     def fixed(self, batch_size: int, limit: int | None = None) -> Iterator[Tensor]:
         """Give the same crops every time, without gain: one from each chunk, spread evenly over groups and files.
@@ -97,8 +108,14 @@ class AudioCrops:
             ]
             yield (torch.from_numpy(np.stack(rows)).to(torch.float32) / _FULL_SCALE).unsqueeze(1)
 
-    def _draw(self, rng: np.random.Generator, row: NDArray[np.int16]) -> None:
-        """Fill one crop; an all-silent one stays only if nothing louder is found."""
+    def _item(self, rng: np.random.Generator) -> NDArray[np.float32]:
+        """Draw one item, [T]."""
+        crop = self._draw(rng)
+        gain_db = rng.uniform(*(self.settings.gain_range_db or (0.0, 0.0)))
+        return crop.astype(np.float32) * np.float32(10.0 ** (gain_db / 20.0) / _FULL_SCALE)
+
+    def _draw(self, rng: np.random.Generator) -> NDArray[np.int16]:
+        """Draw one crop; an all-silent one is given only if nothing louder is found."""
         threshold = _FULL_SCALE * 10.0 ** (self.settings.silence_db / 20.0)
         for _ in range(max(1, self.settings.num_attempts)):
             group = int(rng.integers(len(self._groups)))
@@ -108,15 +125,10 @@ class AudioCrops:
             chunk = place - (self._ends[group][index] - record.num_chunks)
             valid_samples = min(self._chunk_samples, record.num_samples - chunk * self._chunk_samples)
             start = int(rng.integers(max(0, valid_samples - self.crop_samples) + 1))
-            row[:] = self._store.read_slice(record.chunk_key(chunk), "audio", start, start + self.crop_samples)
-            if max(int(row.max()), -int(row.min())) >= threshold:
-                return
-
-    def _gains(self, rng: np.random.Generator, batch_size: int) -> NDArray[np.float32]:
-        """Draw the factors from int16 to audio, [B, 1]."""
-        gain_range_db = self.settings.gain_range_db or (0.0, 0.0)
-        gain_db = rng.uniform(*gain_range_db, size=(batch_size, 1))
-        return (10.0 ** (gain_db / 20.0) / _FULL_SCALE).astype(np.float32)
+            crop = self._store.read_slice(record.chunk_key(chunk), "audio", start, start + self.crop_samples)
+            if max(int(crop.max()), -int(crop.min())) >= threshold:
+                break
+        return crop
 
 
 def _interleave(rows: list[list[Any]]) -> list[Any]:

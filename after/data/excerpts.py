@@ -38,7 +38,8 @@ class _Chunk:
 class Excerpts:
     """Random excerpts with latents and notes, held in memory (about 10 MB per hour of audio).
 
-    A batch depends on the store, the seed and the iteration only, so a resumed run needs no position in the data.
+    An item depends on the store, the seed, the iteration and its number in the batch only: a resumed run needs no
+    position in the data, and several processes draw each their share of one batch.
     """
 
     def __init__(
@@ -77,20 +78,28 @@ class Excerpts:
             )
         self._names = sorted(self.groups)
 
-    def batch(self, iteration: int, batch_size: int, seed: int = 0) -> Batch:
-        """Draw the batch of one iteration: groups equally often, then chunk and start at random."""
-        rng = np.random.default_rng((seed, self._split_code, iteration))
-        latents, structure, timbre = [], [], []
-        for _ in range(batch_size):
-            chunks = self.groups[self._names[int(rng.integers(len(self._names)))]]
-            chunk = chunks[int(rng.integers(len(chunks)))]
-            start = int(rng.integers(max(0, chunk.num_frames - self.crop_frames) + 1))
-            latents.append(chunk.latents[start : start + self.crop_frames])
-            structure.append(
-                piano_roll(chunk.notes, self.crop_frames, frame_rate=self.frame_rate, start_s=start / self.frame_rate).T
-            )
-            timbre.append(self._other(rng, chunks, chunk))
-        return Batch(*(torch.from_numpy(np.stack(rows).astype(np.float32)) for rows in (latents, structure, timbre)))
+    def batch(self, iteration: int, batch_size: int, seed: int = 0, *, items: range | None = None) -> Batch:
+        """Draw the batch of one iteration: groups equally often, then chunk and start at random.
+
+        Args:
+            iteration: the batch's number.
+            batch_size: items in the whole batch.
+            seed: of the whole training.
+            items: which of them to draw; None for all.
+        """
+        numbers = range(batch_size) if items is None else items
+        rngs = (np.random.default_rng((seed, self._split_code, iteration, item)) for item in numbers)
+        columns = zip(*(self._item(rng) for rng in rngs), strict=True)
+        return Batch(*(torch.from_numpy(np.stack(rows).astype(np.float32)) for rows in columns))
+
+    def _item(self, rng: np.random.Generator) -> tuple[NDArray[np.float16], NDArray[np.float32], NDArray[np.float16]]:
+        """Draw latents [L, D], structure [L, S] and timbre latents [L', D]."""
+        chunks = self.groups[self._names[int(rng.integers(len(self._names)))]]
+        chunk = chunks[int(rng.integers(len(chunks)))]
+        start = int(rng.integers(max(0, chunk.num_frames - self.crop_frames) + 1))
+        start_s = start / self.frame_rate
+        structure = piano_roll(chunk.notes, self.crop_frames, frame_rate=self.frame_rate, start_s=start_s).T
+        return chunk.latents[start : start + self.crop_frames], structure, self._other(rng, chunks, chunk)
 
     def timbre_excerpts(self, group: str, count: int, seed: int = 0) -> Tensor:
         """Draw excerpts [count, timbre_frames, D] of one group, from its chunks in turn."""

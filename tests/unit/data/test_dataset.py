@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from after.data.dataset import AudioCrops, CropSettings
+from after.data.dataset import AudioCrops, CropSettings, item_seeds
 from after.data.prepare import prepare
 from after.data.prepare_settings import PrepareJob
 from after.data.store import Store
@@ -46,6 +46,22 @@ def test_a_batch_depends_on_seed_and_iteration_only(store: Store) -> None:
         AudioCrops(store, "validation", CROP_SAMPLES).batch(7, 4, seed=1),
     ):
         assert not torch.equal(batch, other)
+
+
+def test_processes_draw_their_shares_of_one_batch(store: Store) -> None:
+    crops = AudioCrops(store, "train", CROP_SAMPLES)
+    shares = [crops.batch(7, 6, seed=1, items=items) for items in (range(0, 2), range(2, 6))]
+    assert torch.equal(torch.cat(shares), crops.batch(7, 6, seed=1))
+    assert torch.equal(crops.batch(7, 9, seed=1)[:6], torch.cat(shares))
+
+
+def test_seeds_belong_to_items() -> None:
+    seeds = item_seeds(1, 7, range(6))
+    assert seeds.dtype == torch.int64
+    assert torch.equal(torch.cat([item_seeds(1, 7, range(0, 2)), item_seeds(1, 7, range(2, 6))]), seeds)
+    others = torch.cat([seeds, item_seeds(1, 8, range(6)), item_seeds(2, 7, range(6))])
+    assert len(others.unique()) == 18
+    assert 0 <= others.min() < others.max() < 2**32
 
 
 def peaks(batch: torch.Tensor) -> torch.Tensor:

@@ -157,6 +157,13 @@ def test_a_batch_depends_on_seed_and_iteration_alone(store: Store) -> None:
         assert not torch.equal(other.latents, again.batch(7, 4, seed=1).latents)
 
 
+def test_processes_draw_their_shares_of_one_batch(store: Store) -> None:
+    excerpts = read(store)
+    shares = [excerpts.batch(7, 6, seed=1, items=items) for items in (range(0, 2), range(2, 6))]
+    joined = (torch.cat([getattr(s, n) for s in shares]) for n in ("latents", "structure", "timbre_latents"))
+    assert_equal(Batch(*joined), excerpts.batch(7, 6, seed=1))
+
+
 def test_splits_do_not_mix() -> None:
     make_store({f"piano/{k}": 20.0 for k in range(6)}, validation=0.4)
     with Store.open("store") as store:
