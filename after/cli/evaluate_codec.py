@@ -1,0 +1,237 @@
+"""`after evaluate_codec`: how true codecs are to recordings, and what they cost."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from after.errors import AudioError, ConfigError
+
+if TYPE_CHECKING:
+    from after.codec.autoencoder import Codec
+    from after.evaluation.codec_reconstruction import Original, System
+    from after.evaluation.codec_report import Reconstructions
+
+_EXAMPLES = """\b
+Examples:
+  after evaluate_codec runs/codec --audio recordings/
+  after evaluate_codec old=piano.safetensors new=runs/codec --audio recordings/ --opus 16 --opus 32
+  after evaluate_codec --audio recordings/ --opus 24 --json opus.json
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CodecOptions:
+    """What was asked for on the command line."""
+
+    codecs: tuple[str, ...]
+    audio: tuple[Path, ...]
+    opus: tuple[float, ...]
+    seconds: float
+    per_group: int
+    sample_rate: int | None
+    pitch_model: Literal["tiny", "full"]
+    latent_noise: float
+    threads: int
+    json: Path | None
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument("codecs", nargs=-1, metavar="[NAME=]CODEC...")
+@click.option(
+    "--audio",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="PATH",
+    help="Recordings to reconstruct: a folder, searched deeply, or a file; repeatable.",
+)
+@click.option(
+    "--opus",
+    type=click.FloatRange(6, 256),
+    multiple=True,
+    metavar="KBPS",
+    help="Also send the recordings through Ogg Opus at about so many kbit/s; repeatable.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.1, 600),
+    default=12.0,
+    show_default=True,
+    help="How much of each recording to take.",
+)
+@click.option(
+    "--per-group",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Take the first N recordings of each folder; 0 for all.",
+)
+@click.option(
+    "--sample-rate",
+    type=click.IntRange(8000, 192000),
+    metavar="HZ",
+    help="Rate at which sounds are compared; default: the lowest of the codecs' rates.",
+)
+@click.option(
+    "--pitch-model",
+    type=click.Choice(["tiny", "full"]),
+    default="tiny",
+    show_default=True,
+    help="CREPE network; full is about 18 times slower and makes fewer octave errors.",
+)
+@click.option(
+    "--latent-noise",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    metavar="STD",
+    help="Add noise to the latents, whose bit budget the column kbit/s then gives; 0: clean latents, and "
+    "the budget at the noise of the codec's training.",
+)
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="CPU threads for --audio.")
+@click.option("--json", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="Also write every figure as JSON.")  # fmt: skip
+def command(**arguments: Any) -> None:
+    """Measure CODECs: run folders of `after train_autoencoder`, checkpoints, codec or instrument files.
+
+    Figures of a reconstruction: log-mel and multi-scale STFT distance to the original (0 is equal), SI-SDR, share of
+    the frames with a pitch whose pitch stays within 50 cents, A-weighted level difference, log-mel distance of the
+    same input at -40 dB, and the level that digital silence comes back with. SI-SDR compares waveforms: a codec that
+    does not keep phases, as ours, scores far below 0 dB by construction, however alike it sounds. CREPE hears one
+    pitch at a time, so the figure says little about chords. Each folder of recordings is a group.
+    """
+    options = CodecOptions(**arguments)
+    _check(options)
+    import torch
+
+    from after.files import check_writable
+
+    if options.json is not None:
+        check_writable(options.json)
+    torch.set_num_threads(options.threads)
+    codecs = _load(options.codecs)
+    report: dict[str, dict[str, object]] = {name: {} for name in codecs}
+    if options.audio:
+        result = _reconstruct(options, codecs)
+        _show_reconstructions(result)
+        _gather(report, result)
+    if options.json is not None:
+        _write(options.json, options, report)
+
+
+def _check(options: CodecOptions) -> None:
+    if not options.codecs and not options.opus:
+        raise ConfigError("nothing to measure: name a codec (run folder, checkpoint, codec or instrument file)")
+    if options.opus and not options.audio:
+        raise ConfigError("--opus needs --audio: name recordings to send through it")
+
+
+def _load(sources: tuple[str, ...]) -> dict[str, "Codec"]:
+    """Load every codec under the name it was given, or that of its file or folder."""
+    from after.evaluation.codec_systems import load_any_codec
+
+    codecs: dict[str, Codec] = {}
+    for text in sources:
+        label, equals, rest = text.partition("=")
+        is_named = bool(equals) and not Path(text).exists()
+        path = Path(rest if is_named else text)
+        name = label if is_named else path.stem or str(path)
+        if name in codecs:
+            raise ConfigError(f"two codecs are called {name!r}: name them apart, for instance other={path}")
+        codecs[name] = load_any_codec(path)
+    return codecs
+
+
+def _reconstruct(options: CodecOptions, codecs: Mapping[str, "Codec"]) -> "Reconstructions":
+    """Send the recordings through every system; those that cannot be read are named and left out."""
+    from after.data.prepare_discovery import FileFilter, find_files
+    from after.evaluation.codec_reconstruction import measure_silence_db, try_systems
+    from after.evaluation.codec_report import Reconstructions
+    from after.evaluation.codec_systems import CodecSystem, OpusSystem
+
+    systems: list[System] = [CodecSystem(name, codec, options.latent_noise) for name, codec in codecs.items()]
+    systems += [OpusSystem(kbps) for kbps in options.opus]
+    rate = options.sample_rate or min((codec.sample_rate for codec in codecs.values()), default=44100)
+    by_group: dict[str, list[Path]] = {}
+    for file in find_files(options.audio, FileFilter()):
+        by_group.setdefault(file.group, []).append(file.path)
+    chosen = [(path, group) for group, paths in by_group.items() for path in paths[: options.per_group or None]]
+    if not chosen:
+        raise AudioError(f"no audio under {', '.join(map(str, options.audio))}: name a folder of recordings")
+    with _progress_bar(len(chosen) * len(systems)) as advance:
+        originals = _read(chosen, rate, options)
+        trials = try_systems(originals, systems, pitch_model=options.pitch_model, on_done=advance)
+    if not trials:
+        raise AudioError(f"none of the {len(chosen)} recordings could be read")
+    return Reconstructions(tuple(trials), {system.name: measure_silence_db(system, rate) for system in systems})
+
+
+def _read(chosen: list[tuple[Path, str]], rate: int, options: CodecOptions) -> Iterator["Original"]:
+    from after.audio import read_audio, resample
+    from after.evaluation.codec_reconstruction import analyse
+
+    for path, group in chosen:
+        try:
+            audio, own_rate = read_audio(path, mono=True)
+            audio = resample(audio[:, : round(options.seconds * own_rate)], own_rate, rate)
+            yield analyse(path.stem, group, audio, rate, pitch_model=options.pitch_model)
+        except AudioError as error:
+            click.echo(f"left out: {error}", err=True)
+
+
+def _show_reconstructions(result: "Reconstructions") -> None:
+    from after.evaluation.codec_report import COLUMNS, group_rows, overall_rows
+
+    if len(result.groups) > 1:
+        _print_table("", ("group", *COLUMNS), list(group_rows(result)))
+    num_recordings = len({(trial.group, trial.recording) for trial in result.trials})
+    title = f"{num_recordings} recordings"
+    _print_table(title, (*COLUMNS, "silence dBFS"), list(overall_rows(result)))
+
+
+def _print_table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title or None, title_justify="left")
+    for column in columns:
+        table.add_column(column, justify="left" if column in ("group", "system") else "right")
+    for row in rows:
+        table.add_row(*row)
+    Console(width=None if Console().is_terminal else 150).print(table)
+
+
+def _gather(report: dict[str, dict[str, object]], result: "Reconstructions") -> None:
+    from after.evaluation.codec_report import reconstruction_data
+
+    for name in result.silence_db:
+        report.setdefault(name, {})["reconstruction"] = reconstruction_data(result, name)
+
+
+def _write(path: Path, options: CodecOptions, report: Mapping[str, object]) -> None:
+    import json
+
+    from after.evaluation.bench import describe_machine
+    from after.files import written_atomically
+
+    settings = {"seconds": options.seconds, "pitch_model": options.pitch_model, "latent_noise": options.latent_noise}
+    data = {"machine": describe_machine(options.threads), "settings": settings, "systems": report}
+    with written_atomically(path) as temporary:
+        temporary.write_text(json.dumps(data, indent=1, allow_nan=False), encoding="utf-8")
+    click.echo(f"{path}")
+
+
+@contextmanager
+def _progress_bar(total: int) -> Iterator[Callable[[], None]]:
+    """Show a bar on stderr; the context gives a function that advances it by one."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("reconstructing", total=total)
+        yield lambda: progress.advance(task)
