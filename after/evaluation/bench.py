@@ -4,7 +4,6 @@ import os
 import platform
 import resource
 import sys
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -19,6 +18,7 @@ from after.evaluation.onset_delay import Delay, measure_delay
 from after.instrument import NoteEvent
 from after.instrument.events import events_of
 from after.midi import Note
+from after.streaming.timing import time_calls_ms
 
 FloatAudio = NDArray[np.float32]
 
@@ -284,11 +284,7 @@ def _blocks_of(notes: Sequence[Note], sample_rate: int, block_size: int, count: 
 
 
 def _speed(player: Player, block_size: int, num_steps: int, calls: Sequence[Callable[[], object]]) -> Speed:
-    times_ms = []
-    for call in calls:
-        begin_s = time.perf_counter()
-        call()
-        times_ms.append(1000.0 * (time.perf_counter() - begin_s))
+    times_ms = time_calls_ms(calls, warm_up=_WARM_UP_BLOCKS)
     block_ms = 1000.0 * block_size / player.sample_rate
-    median, worst = float(np.median(times_ms[_WARM_UP_BLOCKS:])), max(times_ms[_WARM_UP_BLOCKS:])
+    median, worst = float(np.median(times_ms)), float(times_ms.max())
     return Speed(block_size, num_steps, median, worst, median / block_ms, worst / block_ms)

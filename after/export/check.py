@@ -1,6 +1,6 @@
 """Does an exported file do what it declares? Its stream against the whole sequence, its protocol, its repeatability."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor
 from after.codec.autoencoder import Codec
 from after.errors import ExportError
 from after.export.operators import unsupported_operators
+from after.streaming.stepping import run_blocks
 
 MAX_ERROR = 1e-4
 """Largest difference between a stream and the whole sequence, full scale = 1."""
@@ -16,8 +17,6 @@ MAX_ERROR = 1e-4
 BLOCK_FRAMES = (1, 2, 8)
 BATCH_SIZES = (1, 4)
 NUM_FRAMES = 16
-
-Method = Callable[[Tensor], Tensor]
 
 
 def check_operators(scripted: torch.jit.ScriptModule) -> None:
@@ -62,11 +61,6 @@ def _params(loaded: Any, name: str, count: int) -> list[int]:
     return [int(value) for value in params]
 
 
-def stream(method: Method, x: Tensor, block: int) -> Tensor:
-    """Run [B, C, T] through a method, `block` values at a time, and join the outputs."""
-    return torch.cat([method(part) for part in torch.split(x, block, dim=2)], dim=2)
-
-
 @torch.inference_mode()
 def measure_stream(loaded: Any, name: str, x: Tensor, whole: Tensor, *, lag: int = 0) -> float:
     """Give the largest difference between a method's stream, in blocks of 1, 2 and 8 frames, and the whole sequence.
@@ -90,7 +84,7 @@ def measure_stream(loaded: Any, name: str, x: Tensor, whole: Tensor, *, lag: int
         runs = []
         for _ in range(2):
             loaded.set_reset(1)
-            runs.append(stream(method, x, x.size(2) * frames // NUM_FRAMES))
+            runs.append(run_blocks(method, x, (x.size(2) * frames // NUM_FRAMES,)))
         if not bool(torch.isfinite(runs[0]).all()):
             raise ExportError(f"method {name} gives values that are not finite: train the model longer")
         if not torch.equal(runs[0], runs[1]):

@@ -1,6 +1,5 @@
 """The exported instrument against its parts: played notes, timbres, speed."""
 
-import time
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from after.codec.autoencoder import Codec
 from after.export.check import BATCH_SIZES, NUM_FRAMES, check_codec, measure_stream, noise, worst
 from after.instrument.events import HeldNotes, NoteEvent
 from after.model import Model
+from after.streaming.timing import one_thread, time_calls_ms
 
 _WARM_UP_BLOCKS = 6
 _NOTES_PER_ITEM = 12
@@ -88,15 +88,10 @@ def measure_speed(loaded: Any, name: str, x: Tensor, seconds: float, num_blocks:
         seconds: that a block plays.
         num_blocks: how many to time.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    times = []
     try:
-        for _ in range(_WARM_UP_BLOCKS + num_blocks):
-            start = time.perf_counter()
-            getattr(loaded, name)(x)
-            times.append(time.perf_counter() - start)
+        with one_thread():
+            calls = [lambda: getattr(loaded, name)(x)] * (_WARM_UP_BLOCKS + num_blocks)
+            times_ms = time_calls_ms(calls, warm_up=_WARM_UP_BLOCKS)
     finally:
-        torch.set_num_threads(threads)
         loaded.set_reset(1)
-    return float(np.median(times[_WARM_UP_BLOCKS:])) / seconds
+    return float(np.median(times_ms)) / 1000.0 / seconds

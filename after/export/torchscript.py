@@ -16,13 +16,14 @@ from after.codec.streamer import CodecStreamer
 from after.config import to_dict
 from after.controls import CONTROLS, STREAM_CONTROLS
 from after.errors import AudioError, CheckpointError, ExportError
-from after.export.archive import check_name, compile_module, pack, unpack, write
+from after.export.archive import check_name, write
 from after.export.bundle import load_trained
 from after.export.check import check_codec, check_operators, check_protocol
 from after.export.check_instrument import check_instrument, measure_speed
 from after.instrument.loading import InstrumentParts, read_parts, table_of
 from after.manifest import EXPORT_SUFFIX, SCHEMA_VERSION
 from after.streamer import NUM_VOICES, Streamer
+from after.streaming.archive import compile_module, pack, unpack
 
 _SPEED_FRAMES = (1, 2, 8)
 _LEAST_TIMBRE_S = 0.2

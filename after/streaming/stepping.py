@@ -46,3 +46,15 @@ def stream_with(module: Streaming, x: Tensor, sizes: Sequence[int], step: Step, 
         outputs.append(y)
         start += block.size(1)
     raise AssertionError("a cycle does not end")
+
+
+def run_blocks(method: Callable[[Tensor], Tensor], x: Tensor, sizes: Sequence[int]) -> Tensor:
+    """Run [B, C, T] through a method that keeps its own state, with the given values per call, over and over."""
+    outputs: list[Tensor] = []
+    start = 0
+    for size in itertools.cycle(sizes):
+        if start >= x.size(2):
+            return torch.cat(outputs, dim=2)
+        outputs.append(method(x[:, :, start : start + size]))
+        start += size
+    raise AssertionError("a cycle does not end")

@@ -6,8 +6,8 @@ import torch
 
 from after.conditioning.roll import piano_roll
 from after.controls import CONTROLS, STREAM_CONTROLS
-from after.export.archive import compile_module
 from after.streamer import Streamer
+from after.streaming.archive import compile_module
 from tests.tiny_instrument import HOP, RATE
 
 FRAMES = 12

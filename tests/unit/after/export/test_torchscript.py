@@ -14,7 +14,6 @@ from click.testing import CliRunner
 from after.audio import write_audio
 from after.cli import group
 from after.errors import ExportError
-from after.export.archive import compile_module, pack, unpack
 from after.export.check import check_operators, check_protocol, measure_stream
 from after.export.check_instrument import check_instrument
 from after.export.torchscript import InstrumentJob, export_autoencoder, export_instrument
@@ -22,6 +21,7 @@ from after.instrument import Instrument
 from after.manifest import read_manifest
 from after.midi import Note
 from after.streamer import Streamer
+from after.streaming.archive import compile_module, pack, unpack
 from tests.tiny_instrument import HOP, RATE, make_tiny_instrument
 from tests.tiny_runs import make_tiny_runs
 
