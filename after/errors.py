@@ -42,4 +42,4 @@ class InstrumentError(AfterError, ValueError):
 
 
 class TrainingError(AfterError, RuntimeError):
-    """Training cannot go on, because the loss is no longer a number."""
+    """Training cannot go on: the loss is no longer a number, or another process of the run failed."""

@@ -113,9 +113,10 @@ class TrainingSettings:
 
     Attributes:
         iterations: optimiser updates in all; the schedule is laid out over them.
-        batch_size: items per update.
+        batch_size: items per update; several processes share them.
         seed: of weights, data order, noise.
         save_every: iterations between checkpoints.
+        keep: how many of the newest checkpoints stay, beside the best one.
         validate_every: iterations between validations.
         log_every: iterations between logged scalars.
         precision: `auto` (bf16 where the hardware multiplies it quickly), `bf16` or `fp32`.
@@ -127,6 +128,7 @@ class TrainingSettings:
     batch_size: int = 16
     seed: int = 0
     save_every: int = 1000
+    keep: int = 2
     validate_every: int = 1000
     log_every: int = 20
     precision: str = "auto"
@@ -138,6 +140,7 @@ class TrainingSettings:
             self.precision in ("auto", "bf16", "fp32"),
             f"training.precision is {self.precision!r}; choose auto, bf16 or fp32",
         )
+        _require(self.keep >= 1, f"training.keep is {self.keep}; it must be at least 1")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

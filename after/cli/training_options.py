@@ -99,10 +99,16 @@ def show_settings(settings: object, options: TrainingOptions) -> None:
 
 
 def show_outcome(outcome: Outcome, options: TrainingOptions) -> None:
-    """Print how training ended and how to go on; a run that is not finished ends the command with `STOPPED`."""
+    """Print how training ended and how to go on; a run that is not finished ends the command with `STOPPED`.
+
+    Of several processes that torchrun started, the first one prints.
+    """
+    from after.training.distributed import read_launch
+
     where = f"{outcome.iteration} of {outcome.iterations} iterations, saved in {options.out}"
-    if outcome.reason is None:
-        click.echo(f"finished: {where}")
-    else:
-        click.echo(f"stopped ({outcome.reason}): {where}; the same command goes on from there")
+    line = f"stopped ({outcome.reason}): {where}; the same command goes on from there"
+    launch = read_launch()
+    if launch is None or launch.rank == 0:
+        click.echo(f"finished: {where}" if outcome.reason is None else line)
+    if outcome.reason is not None:
         click.get_current_context().exit(STOPPED)

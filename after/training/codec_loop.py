@@ -1,6 +1,7 @@
 """Train the codec on a prepared store."""
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,16 @@ from torch import Tensor
 from after.codec.autoencoder import Codec, build_codec
 from after.codec.losses import AmplitudeLoss, SpectralLoss
 from after.config import to_dict
-from after.data.dataset import AudioCrops
+from after.data.dataset import AudioCrops, item_seeds
 from after.data.store import Store
 from after.features.mel import log_mel_distance
-from after.settings import CodecTrainingSettings
-from after.training.device import autocast, pick_device
-from after.training.loop import Task, run_task
+from after.settings import CodecTrainingSettings, TrainingSettings
+from after.training.device import autocast
+from after.training.distributed import process_group, share
+from after.training.loop import Task, open_run, run_task
 from after.training.outcome import Outcome
 from after.training.run import Run
+from after.training.updates import Updates
 
 logger = logging.getLogger(__name__)
 _VALIDATION_ITEMS = 48
@@ -98,27 +101,40 @@ def train_codec(
         CheckpointError: if the folder holds another model's run.
         TrainingError: if the loss is no longer finite.
     """
-    training, place = settings.training, pick_device(device)
-    with Store.open(store_path) as store, Run.open(run_folder, {"kind": "codec", **to_dict(settings)}) as run:
-        store.check_rate(settings.codec.sample_rate)
-        torch.manual_seed(training.seed)
-        codec = build_codec(settings.codec).to(place)
-        codec.fit_latents(
-            AudioCrops(store, "train", settings.crop_samples).batch(0, _LATENT_ITEMS, training.seed).to(place)
-        )
-        spectral = build_loss(settings).to(place)
-        crops = AudioCrops(store, "train", settings.crop_samples)
-        held_out = AudioCrops(store, "validation", settings.crop_samples)
-        task = Task(
-            model=codec,
-            run=run,
-            settings=training,
-            audio_s=training.batch_size * settings.crop_samples / settings.codec.sample_rate,
-            batch=lambda iteration: crops.batch(iteration, training.batch_size, training.seed),
-            loss=_Loss(settings, codec, spectral),
-            validate=lambda iteration: validate(codec, spectral, held_out, run, iteration),
-        )
-        return run_task(task, time_limit_s)
+    training = settings.training
+    with process_group(device) as place, Store.open(store_path) as store:
+        items = share(training.batch_size)
+        with open_run(run_folder, {"kind": "codec", **to_dict(settings)}, training) as run:
+            store.check_rate(settings.codec.sample_rate)
+            crops = AudioCrops(store, "train", settings.crop_samples)
+            held_out = AudioCrops(store, "validation", settings.crop_samples)
+            torch.manual_seed(training.seed)
+            codec = build_codec(settings.codec).to(place)
+            codec.fit_latents(crops.batch(0, _LATENT_ITEMS, training.seed).to(place))
+            spectral = build_loss(settings).to(place)
+            task = Task(
+                updates=Updates(codec, _Loss(settings, codec, spectral), training),
+                run=run,
+                settings=training,
+                audio_s=training.batch_size * settings.crop_samples / settings.codec.sample_rate,
+                batch=lambda iteration: draw_batch(crops, iteration, training, items),
+                validate=lambda iteration: validate(codec, spectral, held_out, run, iteration),
+            )
+            return run_task(task, time_limit_s)
+
+
+@dataclass(frozen=True, slots=True)
+class CodecBatch:
+    """Audio [B, 1, T], and per item a seed of the noise that training adds, [B] int64."""
+
+    audio: Tensor
+    seeds: Tensor
+
+
+def draw_batch(crops: AudioCrops, iteration: int, training: TrainingSettings, items: range) -> CodecBatch:
+    """Draw some items of an iteration's batch."""
+    audio = crops.batch(iteration, training.batch_size, training.seed, items=items)
+    return CodecBatch(audio, item_seeds(training.seed, iteration, items))
 
 
 class _Loss:
@@ -136,8 +152,8 @@ class _Loss:
             size=settings.loss.amplitude_scale,
         ).to(self.place)
 
-    def __call__(self, audio: Tensor, iteration: int) -> Tensor:
-        audio = audio.to(self.place)
+    def __call__(self, batch: CodecBatch, iteration: int) -> Tensor:
+        audio = batch.audio.to(self.place)
         with autocast(self.place, self.settings.training.precision):
             result, levels = self.network(audio)
             value: Tensor = self.settings.loss.amplitude_weight * self.amplitude(levels, audio)

@@ -20,10 +20,12 @@ from after.diffusion.flow import draw_times, flow_loss, interpolate
 from after.errors import DataError
 from after.model import Model, build_model
 from after.settings import DiffusionTrainingSettings, DropoutSettings
-from after.training.device import autocast, pick_device
-from after.training.loop import Task, run_task
+from after.training.device import autocast
+from after.training.distributed import on_primary, process_group, share
+from after.training.loop import Task, open_run, run_task
 from after.training.outcome import Outcome
 from after.training.run import Run
+from after.training.updates import Updates
 
 logger = logging.getLogger(__name__)
 _VALIDATION_BATCHES = 4
@@ -49,16 +51,32 @@ def draw_conditions(count: int, dropout: DropoutSettings, generator: torch.Gener
 
 
 def compute_loss(
-    model: Model, batch: Batch, settings: DiffusionTrainingSettings, generator: torch.Generator, place: torch.device
+    model: Model,
+    batch: Batch,
+    settings: DiffusionTrainingSettings,
+    generator: torch.Generator,
+    place: torch.device,
+    items: range | None = None,
 ) -> Tensor:
-    """Give the flow loss of one batch; all randomness comes from the generator (on the CPU)."""
+    """Give the flow loss of one batch; all randomness comes from the generator (on the CPU).
+
+    Args:
+        model: in training or evaluation mode.
+        batch: all items, or this rank's.
+        settings: the training.
+        generator: draws for the whole batch, on every rank the same.
+        place: the model's device.
+        items: which of `training.batch_size` items the batch holds; None if it is a whole batch of any size.
+    """
     data, structure, excerpt = (x.to(place) for x in (batch.latents, batch.structure, batch.timbre_latents))
-    count = data.size(0)
-    t = draw_times(count, generator=generator).to(place)
-    noise = torch.randn(data.shape, generator=generator).to(place)
-    keep_structure, keep_timbre = (x.to(place) for x in draw_conditions(count, settings.dropout, generator))
+    count = data.size(0) if items is None else settings.training.batch_size
+    rows = slice(None) if items is None else slice(items.start, items.stop)
+    t = draw_times(count, generator=generator)[rows].to(place)
+    noise = torch.randn((count, *data.shape[1:]), generator=generator)[rows].to(place)
+    keep_structure, keep_timbre = (x[rows].to(place) for x in draw_conditions(count, settings.dropout, generator))
     timbre = model.timbre_encoder(excerpt)
-    timbre = timbre + settings.model.timbre.noise * torch.randn(timbre.shape, generator=generator).to(place)
+    shift = torch.randn((count, timbre.size(1)), generator=generator)[rows].to(place)
+    timbre = timbre + settings.model.timbre.noise * shift
     x_t = interpolate(noise, data, t)
     predicted = model.predict(x_t, t, structure, timbre, keep_structure, keep_timbre)
     return flow_loss(predicted, noise, data)
@@ -135,26 +153,27 @@ def train_diffusion(
         CheckpointError: if the codec is missing or the folder holds another model's run.
         TrainingError: if the loss is no longer finite.
     """
-    place = pick_device(device)
-    network, codec_settings = load_codec(codec)
-    network = network.to(place)
-    name = _encode(store_path, network)
-    snapshot = {"kind": "diffusion", "codec": to_dict(codec_settings), "latents": name, **to_dict(settings)}
-    with Store.open(store_path) as store, Run.open(run_folder, snapshot) as run:
-        torch.manual_seed(settings.training.seed)
-        model = build_model(settings.model, codec_settings.num_latents).to(place)
-        train, held_out = _read_excerpts(store, settings, name, codec_settings.frame_rate)
-        parts = _Parts(model, network, train, held_out, run)
-        task = Task(
-            model=model,
-            run=run,
-            settings=settings.training,
-            audio_s=settings.training.batch_size * settings.crop_frames / codec_settings.frame_rate,
-            batch=lambda iteration: train.batch(iteration, settings.training.batch_size, settings.training.seed),
-            loss=lambda batch, iteration: _update_loss(model, batch, settings, iteration),
-            validate=lambda iteration: validate(parts, settings, iteration),
-        )
-        return run_task(task, time_limit_s)
+    training = settings.training
+    with process_group(device) as place:
+        items = share(training.batch_size)
+        network, codec_settings = load_codec(codec)
+        network = network.to(place)
+        name = on_primary(lambda: _encode(store_path, network)) or f"latents/{codec_hash(network)}"
+        snapshot = {"kind": "diffusion", "codec": to_dict(codec_settings), "latents": name, **to_dict(settings)}
+        with Store.open(store_path) as store, open_run(run_folder, snapshot, training) as run:
+            torch.manual_seed(training.seed)
+            model = build_model(settings.model, codec_settings.num_latents).to(place)
+            train, held_out = _read_excerpts(store, settings, name, codec_settings.frame_rate)
+            parts = _Parts(model, network, train, held_out, run)
+            task = Task(
+                updates=Updates(model, lambda batch, i: _update_loss(model, batch, settings, i, items), training),
+                run=run,
+                settings=training,
+                audio_s=training.batch_size * settings.crop_frames / codec_settings.frame_rate,
+                batch=lambda iteration: train.batch(iteration, training.batch_size, training.seed, items=items),
+                validate=lambda iteration: validate(parts, settings, iteration),
+            )
+            return run_task(task, time_limit_s)
 
 
 def _read_excerpts(
@@ -175,9 +194,11 @@ def _read_excerpts(
     return train, held_out
 
 
-def _update_loss(model: Model, batch: Batch, settings: DiffusionTrainingSettings, iteration: int) -> Tensor:
-    """Give the loss of an update; its randomness depends on seed and iteration only."""
+def _update_loss(
+    model: Model, batch: Batch, settings: DiffusionTrainingSettings, iteration: int, items: range
+) -> Tensor:
+    """Give the loss of an update on some items of its batch; randomness depends on seed, iteration and item only."""
     generator = torch.Generator().manual_seed(settings.training.seed * 1_000_003 + iteration)
     place = next(model.parameters()).device
     with autocast(place, settings.training.precision):
-        return compute_loss(model, batch, settings, generator, place)
+        return compute_loss(model, batch, settings, generator, place, items)

@@ -1,21 +1,23 @@
-"""The updates that every training makes: batch, loss, step, average, log, validate, save."""
+"""The updates that every training makes: batch, update, log, validate, save; in one process or in several."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Generic, TypeVar
 
 import torch
-from torch import Tensor, nn
+from rich.console import Console
 
 from after.data.prefetch import Prefetcher
+from after.errors import CheckpointError
 from after.settings import TrainingSettings
-from after.training.ema import Ema
-from after.training.optim import Schedule, build_adamw, clip_gradients, learning_rate, set_learning_rate
+from after.training.distributed import any_rank, broadcast_module, is_primary, mean_over_ranks, on_primary
 from after.training.outcome import Outcome
 from after.training.progress import TrainingProgress
 from after.training.run import Run
 from after.training.state import TrainState
-from after.training.stop import StopRequest, check_finite
+from after.training.stop import StopRequest
+from after.training.updates import MakesUpdates
 
 T = TypeVar("T")
 
@@ -25,85 +27,89 @@ class Task(Generic[T]):
     """What is trained, on what, towards what.
 
     Attributes:
-        model: all of its parameters learn.
+        updates: makes the updates.
         run: where it is logged and saved.
         settings: of the updates.
-        audio_s: seconds of audio in one update.
-        batch: gives the batch of an iteration, a pure function of it.
-        loss: gives the loss of a batch at an iteration.
+        audio_s: seconds of audio in one update, over all ranks.
+        batch: gives this rank's share of the batch of an iteration, a pure function of it.
         validate: measures the averaged weights after so many iterations, logs, and gives one figure; less is better.
+            Called on rank 0 only.
     """
 
-    model: nn.Module
+    updates: MakesUpdates[T]
     run: Run
     settings: TrainingSettings
     audio_s: float
     batch: Callable[[int], T]
-    loss: Callable[[T, int], Tensor]
     validate: Callable[[int], float]
+
+
+def open_run(folder: str | Path, snapshot: Mapping[str, object], settings: TrainingSettings) -> Run:
+    """Open a run folder: rank 0 holds and writes it, the other ranks read it.
+
+    Raises:
+        CheckpointError: as `Run.open`.
+        TrainingError: on the other ranks, if rank 0 could not.
+    """
+    run = on_primary(lambda: Run.open(folder, snapshot, keep=settings.keep))
+    return Run.follow(folder, snapshot) if run is None else run
 
 
 def run_task(task: Task[T], time_limit_s: float | None = None) -> Outcome:
     """Train from the run's last checkpoint until the iterations are done, the time is up or a signal asks to stop.
 
     Raises:
-        CheckpointError: if the checkpoint does not fit.
-        TrainingError: if a loss or a gradient is no longer finite.
+        CheckpointError: if the checkpoint does not fit, or cannot be written.
+        TrainingError: if a loss or a gradient is no longer finite, or another rank failed.
     """
-    settings, run = task.settings, task.run
-    updates = _Updates(task)
-    start = run.restore(updates.state)
-    iteration, metric = start, None
-    progress = TrainingProgress(settings.iterations, start=start, audio_s_per_iteration=task.audio_s)
+    settings, run, updates = task.settings, task.run, task.updates
+    start = iteration = _restore(run, updates.state)
+    progress = TrainingProgress(
+        settings.iterations,
+        start=start,
+        audio_s_per_iteration=task.audio_s,
+        console=Console(stderr=True, quiet=not is_primary()),
+    )
     batches = Prefetcher(task.batch, start)
     with batches, progress, StopRequest(time_limit_s) as stop:
-        while iteration < settings.iterations and not stop.requested:
+        while iteration < settings.iterations and not any_rank(stop.requested):
             figures = updates.make(next(batches), iteration)
             iteration += 1
+            is_last = iteration == settings.iterations
             progress.update(iteration, {"loss": figures["loss"]})
-            if iteration % settings.log_every == 0:
+            if iteration % settings.log_every == 0 and is_primary():
                 run.log(iteration, figures)
-            if iteration % settings.validate_every == 0 or iteration == settings.iterations:
-                with updates.ema.applied():
-                    metric = task.validate(iteration)
-            if iteration % settings.save_every == 0:
-                run.save(iteration, updates.state, metric)
-        if iteration > start and iteration % settings.save_every:
-            run.save(iteration, updates.state, metric)
-        reason = stop.reason if iteration < settings.iterations else None
-        return Outcome(iteration=iteration, iterations=settings.iterations, reason=reason)
+            metric = _validate(task, iteration) if iteration % settings.validate_every == 0 or is_last else None
+            if iteration % settings.save_every == 0 or is_last:
+                _save(task, iteration, metric)
+        if start < iteration < settings.iterations and iteration % settings.save_every:
+            _save(task, iteration)
+        reason = stop.reason or "another process was asked to stop"
+        reason_if_early = reason if iteration < settings.iterations else None
+        return Outcome(iteration=iteration, iterations=settings.iterations, reason=reason_if_early)
 
 
-class _Updates(Generic[T]):
-    """The optimiser's side of a task: one call is one update."""
+def _validate(task: Task[T], iteration: int) -> float | None:
+    def measure() -> float:
+        with task.updates.ema.applied():
+            return task.validate(iteration)
 
-    def __init__(self, task: Task[T]) -> None:
-        wanted = task.settings.optimizer
-        self.task = task
-        self.optimizer = build_adamw(
-            task.model, learning_rate=wanted.learning_rate, weight_decay=wanted.weight_decay, betas=wanted.betas
+    return on_primary(measure)
+
+
+def _save(task: Task[T], iteration: int, metric: float | None = None) -> None:
+    on_primary(lambda: task.run.save(iteration, task.updates.state, metric))
+
+
+def _restore(run: Run, state: TrainState) -> int:
+    """Start all ranks from the same weights; gives the iteration."""
+    start = run.restore(state)
+    mean = mean_over_ranks(torch.tensor([start], dtype=torch.float64))
+    if any_rank(mean.item() != start):
+        raise CheckpointError(
+            f"the processes found different checkpoints in {run.folder} (this one's is of iteration {start}): the run "
+            "folder must be the same one for all of them"
         )
-        self.ema = Ema(task.model, wanted.ema_decay)
-        self.state = TrainState(
-            modules={"model": task.model}, optimizers={"model": self.optimizer}, emas={"model": self.ema}
-        )
-        self.schedule = Schedule(
-            learning_rate=wanted.learning_rate,
-            iterations=task.settings.iterations,
-            warmup_iterations=wanted.warmup_iterations,
-            final_ratio=wanted.final_ratio,
-        )
-
-    def make(self, batch: T, iteration: int) -> dict[str, Tensor | float]:
-        """Make one update; give its loss, gradient norm and learning rate."""
-        rate = learning_rate(iteration, self.schedule)
-        set_learning_rate(self.optimizer, rate)
-        value = self.task.loss(batch, iteration)
-        check_finite(value, iteration)
-        self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(value)
-        norm = clip_gradients(self.task.model.parameters(), self.task.settings.optimizer.max_grad_norm)
-        check_finite(norm, iteration, "gradient norm")
-        self.optimizer.step()
-        self.ema.update(iteration + 1)
-        return {"loss": value, "gradient_norm": norm, "learning_rate": rate}
+    for module in state.modules.values():
+        broadcast_module(module)
+    return start

@@ -3,7 +3,8 @@
 import json
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from after.checkpoint import replace_file
+from after.errors import CheckpointError
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter
@@ -48,28 +50,45 @@ class Metrics:
         """Log named numbers; one that is not finite becomes null in the JSON."""
         numbers = {name: _to_float(value) for name, value in values.items()}
         line = {"iteration": iteration} | {name: v if math.isfinite(v) else None for name, v in numbers.items()}
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-        writer = self._events()
-        for name, value in numbers.items():
-            writer.add_scalar(name, value, iteration)
+        with self._writing():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+            writer = self._events()
+            for name, value in numbers.items():
+                writer.add_scalar(name, value, iteration)
 
     def audio(self, iteration: int, name: str, audio: Tensor | NDArray[Any], sample_rate: int) -> None:
         """Log audio [1, T] or [T] in +-1 to TensorBoard; values beyond full scale are clipped."""
         samples = _to_numpy(audio).reshape(-1)
-        self._events().add_audio(name, np.clip(samples, -1, 1), iteration, sample_rate=sample_rate)
+        with self._writing():
+            self._events().add_audio(name, np.clip(samples, -1, 1), iteration, sample_rate=sample_rate)
 
     def image(self, iteration: int, name: str, array: Tensor | NDArray[Any]) -> None:
         """Log a picture [H, W] or [H, W, 3], 0..1 or uint8, to TensorBoard."""
         pixels = _to_numpy(array)
-        self._events().add_image(name, pixels, iteration, dataformats="HW" if pixels.ndim == 2 else "HWC")
+        with self._writing():
+            self._events().add_image(name, pixels, iteration, dataformats="HW" if pixels.ndim == 2 else "HWC")
 
     def close(self) -> None:
-        """Write out what TensorBoard still holds back."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        """Write out what TensorBoard still holds back; what does not fit on the disk is given up."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            try:
+                writer.close()
+            except OSError as error:
+                logger.warning("the last TensorBoard events are lost: %s", error.strerror or error)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Say what to do when the disk is full."""
+        try:
+            yield
+        except OSError as error:
+            raise CheckpointError(
+                f"cannot write metrics to {self.folder}: {error.strerror or error}; free some space and run the same "
+                "command again: it goes on from the last checkpoint"
+            ) from error
 
     def _events(self) -> "SummaryWriter":
         if self._writer is None:

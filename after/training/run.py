@@ -19,7 +19,7 @@ from after.training.state import TrainState
 logger = logging.getLogger(__name__)
 # Settings that may change when a run goes on: they steer training and leave alone what the weights mean.
 CHANGEABLE = (
-    *("training", "loss", "crop_samples"),
+    *("training", "loss", "augment", "crop_samples"),
     *("dropout", "crop_frames", "timbre_frames", "validation_steps"),
 )
 
@@ -38,6 +38,14 @@ class Run:
         self.keep = keep
         self.metrics = Metrics(folder)
         self._lock = FolderLock(folder)
+        self._is_writer = True
+
+    @classmethod
+    def follow(cls, folder: str | Path, snapshot: Mapping[str, object]) -> Self:
+        """Read along in a run that another process has opened: `restore` works, nothing may be written."""
+        run = cls(Path(folder), snapshot)
+        run._is_writer = False
+        return run
 
     @classmethod
     def open(
@@ -94,14 +102,16 @@ class Run:
             values = _training_values(path, snapshot)
             state.restore(tensors, values)
             iteration = int(values["iteration"])
-            self.metrics.rewind(iteration)
+            if self._is_writer:
+                self.metrics.rewind(iteration)
             logger.info("resumed from %s", path)
             return iteration
         if paths:
             raise CheckpointError(
                 f"none of the {len(paths)} checkpoints in {self.folder} can be read: use a new run folder"
             )
-        self.metrics.rewind(0)
+        if self._is_writer:
+            self.metrics.rewind(0)
         return 0
 
     def save(self, iteration: int, state: TrainState, metric: float | None = None) -> Path:
@@ -110,7 +120,7 @@ class Run:
         Args:
             iteration: optimiser updates done.
             state: what to store.
-            metric: lower is better; the best checkpoint stays beside the newest ones.
+            metric: measured at this iteration, lower is better; the best checkpoint stays beside the newest ones.
 
         Raises:
             CheckpointError: it cannot be written; the earlier checkpoints are untouched.
@@ -141,8 +151,10 @@ class Run:
 
     def close(self) -> None:
         """Flush the metrics and let other processes use the folder."""
-        self.metrics.close()
-        self._lock.release()
+        try:
+            self.metrics.close()
+        finally:
+            self._lock.release()
 
     def __enter__(self) -> Self:
         """Give the run itself."""
