@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from after.checkpoint import write_checkpoint
-from after.codec.autoencoder import Codec, build_codec
+from after.codec.autoencoder import Codec
+from after.codec.build import build_codec
 from after.config import load_settings, to_dict
 from after.model import Model, build_model
 from after.settings import CodecSettings, CodecTrainingSettings, DiffusionTrainingSettings, ModelSettings

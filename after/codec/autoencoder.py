@@ -1,33 +1,32 @@
-"""The codec: band levels in, sines and noise out; causal, at a low frame rate.
+"""The codec: audio to latents and back; causal, at a low frame rate.
 
-Analysis is fixed and only synthesis learns. Source: latents that are a picture of the spectrum, Hawthorne et al. 2022,
-arXiv 2206.05408; a network that sounds them again, Siuzdak 2023 (Vocos), arXiv 2306.00814.
+How audio is analysed and sounded again is a choice of the settings; `after.codec.build` puts the parts together.
 """
 
 import torch
 from torch import Tensor, nn
 
-from after.codec.bands import BandLevels, spread_bands
 from after.codec.bottleneck import LatentNorm
-from after.codec.sines import SinesAndNoise, spread_frequencies
+from after.codec.level import Gained
+from after.codec.sines import SinesAndNoise
 from after.errors import AudioError
-from after.settings import CodecSettings
 from after.streaming.combine import Serial
-from after.streaming.contract import Framewise, Streaming
-from after.streaming.conv import CausalConv1d, CausalConvTranspose1d
-from after.streaming.convnext import ConvNextBlock
-from after.streaming.spectral import Frames, OverlapAdd, asymmetric_window
+from after.streaming.contract import Streaming
+from after.streaming.noise import frame_noise
 
 
 class Codec(nn.Module):
     """Encode audio to latents and decode latents to audio, as whole sequences or in a stream.
 
     Args:
-        encoder: [B, T, 1] to [B, L, D], without latency; its last layer is the normalisation.
-        decoder: [B, L, D] to [B, T, 1]; its last two layers are the sound source and the overlap-add.
+        encoder: [B, T, 1] to [B, L, D], without latency.
+        decoder: [B, L, D] to [B, T, 1]; its last two layers are a sound source and an overlap-add.
+        norm: what normalises the latents at the encoder's end.
+        source: the sound source inside the decoder, where it is made of sines.
         sample_rate: Hz.
         num_latents: D.
         latent_noise: standard deviation of the noise that training adds to the latents.
+        has_level: whether latent 0 is the level; it gets no noise, as each error of a level is heard.
 
     Attributes:
         hop_length: samples per latent frame.
@@ -35,7 +34,16 @@ class Codec(nn.Module):
     """
 
     def __init__(
-        self, encoder: Serial, decoder: Serial, *, sample_rate: int, num_latents: int, latent_noise: float = 0.0
+        self,
+        encoder: Streaming,
+        decoder: Serial,
+        *,
+        norm: LatentNorm,
+        source: SinesAndNoise | None,
+        sample_rate: int,
+        num_latents: int,
+        latent_noise: float = 0.0,
+        has_level: bool = False,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -43,8 +51,11 @@ class Codec(nn.Module):
         self.sample_rate = sample_rate
         self.num_latents = num_latents
         self.latent_noise = latent_noise
+        self.first_noisy = 1 if has_level else 0
         self.hop_length = encoder.down // encoder.up
         self.latency_samples = encoder.latency * self.hop_length + decoder.latency
+        # kept out of the module tree: both are part of encoder and decoder already
+        self._parts = (norm, source)
 
     @torch.jit.ignore
     def encode(self, audio: Tensor) -> Tensor:
@@ -74,89 +85,49 @@ class Codec(nn.Module):
         return audio.transpose(1, 2)
 
     @torch.jit.ignore
-    def forward(self, audio: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, audio: Tensor, seeds: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Encode and decode [B, 1, T]; what training calls.
 
+        Args:
+            audio: [B, 1, T].
+            seeds: [B] int64, of the noise that training adds; an item's noise does not depend on its batch.
+
         Returns:
-            the reconstruction [B, 1, T], and the amplitudes that it was sounded from (`SinesAndNoise.levels`).
+            the reconstruction [B, 1, T], and the amplitudes that it was sounded from (`SinesAndNoise.levels`) where
+            the source is made of sines.
         """
         latents = self.encode(audio).transpose(1, 2)
-        if self.training:
-            latents = latents + self.latent_noise * torch.randn_like(latents)
+        if self.training and self.latent_noise > 0:
+            seeds = torch.arange(audio.size(0), device=audio.device) if seeds is None else seeds
+            start = torch.zeros((), dtype=torch.int64, device=audio.device)
+            noise = frame_noise(seeds, start, latents.size(1), self.num_latents)
+            noise[:, :, : self.first_noisy] = 0.0
+            latents = latents + self.latent_noise * noise
+        if self.source is None:
+            sound: Tensor = self.decoder(latents)
+            return sound.transpose(1, 2), None
+        *body, source, overlap_add = self.decoder.layers
+        assert isinstance(source, SinesAndNoise | Gained)
         features = latents
-        for layer in self.decoder.layers[:-2]:
+        for layer in body:
             features = layer(features)
-        levels = self.source.levels(features)
-        frames, _ = self.source.sound(levels, self.source.init_state(levels.size(0)))
-        sound: Tensor = self.decoder.layers[-1](frames)
-        return sound.transpose(1, 2), levels
+        levels = source.levels(features)
+        frames, _ = source.sound(levels, source.start_at(audio.size(0), seeds if self.training else None))
+        return overlap_add(frames).transpose(1, 2), levels
 
     @torch.jit.ignore
     @torch.no_grad()
     def fit_latents(self, audio: Tensor) -> None:
-        """Measure on audio [B, 1, T] what normalises the latents."""
-        norm = self.encoder.layers[-1].module
-        assert isinstance(norm, LatentNorm)
-        norm.fit(self.encoder(audio.transpose(1, 2)))
+        """Measure on audio [B, 1, T] what normalises the latents; a learned analysis measures while it learns."""
+        if self.norm.momentum == 0.0:
+            self.norm.fit(self.encoder(audio.transpose(1, 2)))
 
     @property
-    def source(self) -> SinesAndNoise:
-        """Give the sound source of the decoder."""
-        source = self.decoder.layers[-2]
-        assert isinstance(source, SinesAndNoise)
-        return source
+    def norm(self) -> LatentNorm:
+        """Give what normalises the latents."""
+        return self._parts[0]
 
-
-def _blocks(settings: CodecSettings, width: int, count: int, total: int) -> list[Streaming]:
-    return [
-        ConvNextBlock(width, kernel_size=settings.kernel_size, expansion=settings.expansion, scale=1.0 / total)
-        for _ in range(count)
-    ]
-
-
-def _build_encoder(settings: CodecSettings) -> Serial:
-    window = asymmetric_window(settings.encoder_window, settings.encoder_fall)
-    levels = BandLevels(
-        spread_bands(settings.num_latents, *settings.band_range_hz),
-        size=settings.encoder_window,
-        sample_rate=settings.sample_rate,
-        gain=1.0 / float(window.sum()),
-    )
-    return Serial(
-        [
-            Frames(window, hop=settings.hop_length),
-            Framewise(levels),
-            Framewise(LatentNorm(settings.num_latents)),
-        ]
-    )
-
-
-def _build_decoder(settings: CodecSettings) -> Serial:
-    window = torch.hann_window(settings.decoder_window).sqrt()
-    frequencies = spread_frequencies(
-        *settings.sine_range_hz, cents=settings.sine_spacing_cents, hz=settings.sine_spacing_hz
-    )
-    frequencies = frequencies / settings.sample_rate
-    width = settings.decoder_width
-    slow, fast = settings.decoder_blocks
-    return Serial(
-        [
-            CausalConv1d(settings.num_latents, width, kernel_size=3),
-            *_blocks(settings, width, slow, fast + slow),
-            CausalConvTranspose1d(width, width, stride=settings.latent_stride),
-            *_blocks(settings, width, fast, fast + slow),
-            SinesAndNoise(width, frequencies, window=window, hop=settings.frame_hop),
-            OverlapAdd(window, hop=settings.frame_hop),
-        ]
-    )
-
-
-def build_codec(settings: CodecSettings) -> Codec:
-    """Build a codec with fresh weights from its settings."""
-    return Codec(
-        _build_encoder(settings),
-        _build_decoder(settings),
-        sample_rate=settings.sample_rate,
-        num_latents=settings.num_latents,
-        latent_noise=settings.latent_noise,
-    )
+    @property
+    def source(self) -> SinesAndNoise | None:
+        """Give the decoder's bank of sines, if it has one."""
+        return self._parts[1]

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from after.checkpoint import load_into, read_weights
-from after.codec.autoencoder import Codec, build_codec
+from after.codec.autoencoder import Codec
+from after.codec.build import build_codec
 from after.config import from_dict
 from after.errors import CheckpointError
 from after.settings import CodecSettings

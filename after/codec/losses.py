@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from after.features.mel import mel_filters
+
 
 class SpectralLoss(nn.Module):
     """Compare magnitude spectra at several resolutions, linearly and in logarithm.
@@ -50,6 +52,40 @@ class SpectralLoss(nn.Module):
             log = (torch.log(got + self.floor) - torch.log(wanted + self.floor)).abs().mean()
             total = total + self.linear_weight * linear + self.log_weight * log
         return total / len(used)
+
+
+class MelLoss(nn.Module):
+    """Compare logarithms of mel bands at several resolutions, down to levels that a listener turns up to hear.
+
+    Single bins of quiet noise differ at random whatever a network does; a band averages many of them, so its floor can
+    lie where recordings end. Source: Kumar et al. 2023 (DAC), arXiv 2306.06546, section 3.4.
+
+    Args:
+        scales: window size in samples and number of bands, of each resolution; the hop is a quarter of the window.
+        sample_rate: Hz.
+        floor: magnitude (a full-scale sine has 1/2) at which the logarithm goes flat.
+    """
+
+    def __init__(self, scales: tuple[tuple[int, int], ...], *, sample_rate: int, floor: float = 1e-6) -> None:
+        super().__init__()
+        self.floor = floor
+        self.counts = dict(scales)
+        self.spectra = SpectralLoss(tuple(self.counts))
+        for size, count in scales:
+            filters = torch.from_numpy(mel_filters(sample_rate, size, count)).T
+            self.register_buffer(f"filters_{size}", filters.clone(), persistent=False)
+
+    def forward(self, audio: Tensor, target: Tensor) -> Tensor:
+        """Give the mean absolute difference, averaged over the resolutions, of [B, 1, T] pairs."""
+        audio, target = audio.squeeze(1).float(), target.squeeze(1).float()
+        total = audio.new_zeros(())
+        for size in self.counts:
+            filters: Tensor = self.get_buffer(f"filters_{size}")
+            with torch.no_grad():
+                wanted = torch.log(self.spectra.magnitude(target, size) @ filters + self.floor)
+            got = torch.log(self.spectra.magnitude(audio, size) @ filters + self.floor)
+            total = total + (got - wanted).abs().mean()
+        return total / len(self.counts)
 
 
 class AmplitudeLoss(nn.Module):

@@ -82,10 +82,15 @@ class SinesAndNoise(Streaming):
         self.register_buffer("start", start % _CYCLE, persistent=False)
 
     def init_state(self, batch_size: int) -> list[Tensor]:
-        """Give the number of the first frame: [B] int64, 0 in use and random in training."""
-        if self.training:
-            return [torch.randint(0, self.latest_start, [batch_size], device=self.rate.device)]
+        """Give the number of the first frame: [B] int64, 0."""
         return [torch.zeros([batch_size], dtype=torch.int64, device=self.rate.device)]
+
+    @torch.jit.ignore
+    def start_at(self, batch_size: int, seeds: Tensor | None) -> list[Tensor]:
+        """Give a state for training: a first frame that follows from each item's seed [B] int64; 0 without seeds."""
+        if seeds is None:
+            return self.init_state(batch_size)
+        return [(seeds * 0x9E3779B1 >> 8) % self.latest_start]
 
     def step(self, x: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """Sound one block of features [B, T, width]: frames [B, T, N]."""
@@ -114,7 +119,5 @@ class SinesAndNoise(Streaming):
 
     def _noise(self, first: Tensor, num_frames: int) -> Tensor:
         """Give the spectrum of white noise, [B, T, N / 2 + 1, 2]."""
-        if self.training:
-            return torch.randn([first.size(0), num_frames, self.num_bins, 2], device=first.device)
         noise = frame_noise(torch.zeros_like(first), first[:, None], num_frames, 2 * self.num_bins)
         return noise.reshape(first.size(0), num_frames, self.num_bins, 2)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from after.checkpoint import load_into, read_checkpoint
-from after.codec.autoencoder import Codec, build_codec
+from after.codec.autoencoder import Codec
+from after.codec.build import build_codec
 from after.conditioning.roll import ROLL_CHANNELS
 from after.config import from_dict
 from after.errors import CheckpointError, ExportError, InstrumentError

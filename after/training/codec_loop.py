@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from after.codec.autoencoder import Codec, build_codec
-from after.codec.losses import AmplitudeLoss, SpectralLoss
+from after.codec.autoencoder import Codec
+from after.codec.build import build_codec
+from after.codec.losses import AmplitudeLoss, MelLoss, SpectralLoss
 from after.config import to_dict
 from after.data.dataset import AudioCrops, item_seeds
 from after.data.store import Store
@@ -106,11 +107,12 @@ def train_codec(
         items = share(training.batch_size)
         with open_run(run_folder, {"kind": "codec", **to_dict(settings)}, training) as run:
             store.check_rate(settings.codec.sample_rate)
-            crops = AudioCrops(store, "train", settings.crop_samples)
+            plain = AudioCrops(store, "train", settings.crop_samples)
+            crops = AudioCrops(store, "train", settings.crop_samples, augment=settings.augment)
             held_out = AudioCrops(store, "validation", settings.crop_samples)
             torch.manual_seed(training.seed)
             codec = build_codec(settings.codec).to(place)
-            codec.fit_latents(crops.batch(0, _LATENT_ITEMS, training.seed).to(place))
+            codec.fit_latents(plain.batch(0, _LATENT_ITEMS, training.seed).to(place))
             spectral = build_loss(settings).to(place)
             task = Task(
                 updates=Updates(codec, _Loss(settings, codec, spectral), training),
@@ -138,24 +140,32 @@ def draw_batch(crops: AudioCrops, iteration: int, training: TrainingSettings, it
 
 
 class _Loss:
-    """The loss of a batch: of the sound, and of the amplitudes it was sounded from."""
+    """The loss of a batch: of the sound, and of the amplitudes it was sounded from, where there are such."""
 
     def __init__(self, settings: CodecTrainingSettings, codec: Codec, spectral: SpectralLoss) -> None:
         self.settings = settings
         self.place = next(codec.parameters()).device
         self.network = torch.compile(codec) if settings.training.compile else codec
         self.spectral = spectral
-        self.amplitude = AmplitudeLoss(
-            codec.source.frequencies,
-            frame_size=settings.codec.decoder_window,
-            hop=settings.codec.frame_hop,
-            size=settings.loss.amplitude_scale,
-        ).to(self.place)
+        rate, loss = settings.codec.sample_rate, settings.loss
+        self.mel = MelLoss(loss.mel_scales, sample_rate=rate, floor=loss.mel_floor).to(self.place)
+        self.amplitude: AmplitudeLoss | None = None
+        if codec.source is not None:
+            self.amplitude = AmplitudeLoss(
+                codec.source.frequencies,
+                frame_size=settings.codec.decoder_window,
+                hop=settings.codec.frame_hop,
+                size=loss.amplitude_scale,
+            ).to(self.place)
 
     def __call__(self, batch: CodecBatch, iteration: int) -> Tensor:
-        audio = batch.audio.to(self.place)
+        audio, seeds = batch.audio.to(self.place), batch.seeds.to(self.place)
+        loss = self.settings.loss
         with autocast(self.place, self.settings.training.precision):
-            result, levels = self.network(audio)
-            value: Tensor = self.settings.loss.amplitude_weight * self.amplitude(levels, audio)
-        value += self.spectral(result, audio, _draw_scales(self.settings, iteration))
+            result, levels = self.network(audio, seeds)
+        value: Tensor = self.spectral(result, audio, _draw_scales(self.settings, iteration))
+        if loss.mel_weight > 0:
+            value = value + loss.mel_weight * self.mel(result, audio)
+        if self.amplitude is not None and levels is not None:
+            value = value + loss.amplitude_weight * self.amplitude(levels, audio)
         return value

@@ -28,10 +28,10 @@ def pick_device(name: str) -> torch.device:
 
 
 def multiplies_bf16(device: torch.device) -> bool:
-    """Tell whether the hardware has bf16 matrix units (on a CPU: AMX), so that bf16 is faster than float32."""
+    """Tell whether the hardware multiplies bf16 (on a CPU: AMX or AVX-512), so that bf16 is faster than float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
-    return bool(torch.cpu._is_amx_tile_supported())
+    return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:

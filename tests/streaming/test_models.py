@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from after.codec.autoencoder import Codec, build_codec
+from after.codec.autoencoder import Codec
+from after.codec.build import build_codec
 from after.conditioning.structure import build_structure_encoder
 from after.diffusion.transformer import TransformerDenoiser
 from after.export.operators import unsupported_operators
@@ -56,6 +57,28 @@ def tiny_codec(latent_stride: int = 2) -> Codec:
     return build_codec(settings)
 
 
+def learned_codec(synthesis: str) -> Codec:
+    analysis = "pqmf" if synthesis == "pqmf" else "spectrum"
+    settings = CodecSettings(
+        analysis=analysis,
+        synthesis=synthesis,
+        frame_hop=8,
+        latent_stride=2,
+        encoder_window=32,
+        encoder_fall=8,
+        encoder_width=4,
+        encoder_blocks=(1, 1),
+        decoder_window=16,
+        num_latents=3,
+        decoder_width=6,
+        decoder_blocks=(1, 1),
+        num_bands=4,
+    )
+    codec = build_codec(settings)
+    codec.norm.mean.copy_(torch.tensor([-2.0, 0.1, 0.0]))  # levels as music has them, some 17 dB below full scale
+    return codec
+
+
 def denoise() -> Denoise:
     denoiser = TransformerDenoiser(4, 3, width=8, num_layers=2, num_heads=2, window=5, expansion=2)
     for layer in (denoiser.modulate, denoiser.project_out):  # they start at zero and would hide everything else
@@ -68,6 +91,12 @@ MODELS = {
     "codec encoder, other stride": lambda: (tiny_codec(3).encoder, 1, 0),
     "codec decoder": lambda: (tiny_codec().decoder, 3, 16),
     "codec decoder, other stride": lambda: (tiny_codec(3).decoder, 3, 16),
+    "spectrum encoder": lambda: (learned_codec("istft").encoder, 1, 0),
+    "istft decoder": lambda: (learned_codec("istft").decoder, 3, 8),
+    "mdct decoder": lambda: (learned_codec("mdct").decoder, 3, 8),
+    "decoder of sines with gain": lambda: (learned_codec("sines").decoder, 3, 8),
+    "pqmf encoder": lambda: (learned_codec("pqmf").encoder, 1, 0),
+    "pqmf decoder": lambda: (learned_codec("pqmf").decoder, 3, 60),
     "structure encoder": lambda: (build_structure_encoder(5, 8, num_blocks=2, kernel_size=3), 5, 0),
     "transformer denoiser": lambda: (denoise(), 12, 0),
 }

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from after.codec.autoencoder import Codec, build_codec
+from after.codec.autoencoder import Codec
+from after.codec.build import build_codec
 from after.data.latents import codec_hash, encode_store
 from after.data.prepare import prepare
 from after.data.prepare_settings import PrepareJob

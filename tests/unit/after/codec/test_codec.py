@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from after.checkpoint import write_checkpoint
-from after.codec.autoencoder import Codec, build_codec
+from after.codec.autoencoder import Codec
 from after.codec.bands import BandLevels, spread_bands
 from after.codec.bottleneck import LatentNorm
+from after.codec.build import build_codec
 from after.codec.load import load_codec
 from after.config import load_settings, to_dict
 from after.errors import AudioError, CheckpointError, ConfigError
@@ -86,7 +87,17 @@ def test_training_adds_noise_to_what_the_decoder_hears_alone() -> None:
     quiet = codec(audio)
     assert all(torch.equal(one, other) for one, other in zip(quiet, codec(audio), strict=True))
     codec.train()
-    assert not torch.equal(codec(audio)[0], codec(audio)[0])
+    one, other = torch.tensor([1]), torch.tensor([2])
+    assert not torch.equal(codec(audio, one)[0], quiet[0])
+    assert not torch.equal(codec(audio, one)[0], codec(audio, other)[0])
+    assert torch.equal(codec(audio, one)[0], codec(audio, one)[0])
+
+
+@torch.no_grad()
+def test_an_item_gets_the_same_noise_in_any_batch() -> None:
+    codec, audio, seeds = tiny().train(), 0.1 * torch.randn(3, 1, 1280), torch.tensor([5, 6, 7])
+    together, alone = codec(audio, seeds)[0], codec(audio[1:2], seeds[1:2])[0]
+    torch.testing.assert_close(together[1:2], alone)
 
 
 def test_a_channel_that_says_nothing_stays_finite() -> None:
