@@ -1,5 +1,6 @@
 """Random crops of the store for training, as a function of iteration and item alone."""
 
+import math
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,12 +9,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from after.audio import FloatAudio
+from after.data.augment import MARGIN_SAMPLES, change_voice, draw_gain, draw_pitch_ratio, draw_second_gain
 from after.data.records import SourceRecord
 from after.data.store import Split, Store
 from after.errors import DataError
+from after.settings import AugmentSettings
 
 _FULL_SCALE = 32_768.0
 
@@ -28,13 +31,11 @@ def item_seeds(seed: int, iteration: int, items: range) -> Tensor:
 class CropSettings:
     """How crops are drawn.
 
-    `balance_groups` draws every group equally often, else every second of audio is equally likely to be drawn;
-    `gain_range_db` is uniform in dB (None: no gain); crops whose peak is below `silence_db` are drawn again, at most
-    `num_attempts` times.
+    `balance_groups` draws every group equally often, else every second of audio is equally likely to be drawn; crops
+    whose peak is below `silence_db` are drawn again, at most `num_attempts` times.
     """
 
     balance_groups: bool = True
-    gain_range_db: tuple[float, float] | None = (-12.0, 3.0)
     silence_db: float = -50.0
     num_attempts: int = 5
 
@@ -46,8 +47,23 @@ class AudioCrops:
     resumed run needs no position in the data, and several processes draw each their share of one batch.
     """
 
-    def __init__(self, store: Store, split: Split, crop_samples: int, settings: CropSettings | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        split: Split,
+        crop_samples: int,
+        settings: CropSettings | None = None,
+        *,
+        augment: AugmentSettings | None = None,
+    ) -> None:
         """Index the chunks of one split.
+
+        Args:
+            store: prepared audio.
+            split: which files.
+            crop_samples: length of an item.
+            settings: how crops are drawn.
+            augment: how `batch` changes them; None for not at all.
 
         Raises:
             DataError: if the split is empty, or crops are longer than chunks.
@@ -63,6 +79,7 @@ class AudioCrops:
             raise DataError(f"{store.path} has no {split} files: add files, or prepare it with a larger --validation")
         self.crop_samples = crop_samples
         self.settings = settings or CropSettings()
+        self.augment = augment
         self._store = store
         self._split_code = ("train", "validation").index(split)
         self._chunk_samples = chunk_samples
@@ -82,7 +99,7 @@ class AudioCrops:
             items: which of them to draw; None for all.
 
         Returns:
-            audio [B, 1, T] float32; gain may take it beyond +-1.
+            audio [B, 1, T] float32; augmentation may take it beyond +-1.
         """
         numbers = range(batch_size) if items is None else items
         audio = np.empty((len(numbers), 1, self.crop_samples), dtype=np.float32)
@@ -91,7 +108,7 @@ class AudioCrops:
         return torch.from_numpy(audio)
 
     def fixed(self, batch_size: int, limit: int | None = None) -> Iterator[Tensor]:
-        """Give the same crops every time, without gain: one from each chunk, spread evenly over groups and files.
+        """Give the same crops every time, unchanged: one from each chunk, spread evenly over groups and files.
 
         Args:
             batch_size: crops per batch; the last batch may be smaller.
@@ -108,14 +125,29 @@ class AudioCrops:
             ]
             yield (torch.from_numpy(np.stack(rows)).to(torch.float32) / _FULL_SCALE).unsqueeze(1)
 
-    def _item(self, rng: np.random.Generator) -> NDArray[np.float32]:
+    def _item(self, rng: np.random.Generator) -> FloatAudio:
         """Draw one item, [T]."""
-        crop = self._draw(rng)
-        gain_db = rng.uniform(*(self.settings.gain_range_db or (0.0, 0.0)))
-        return crop.astype(np.float32) * np.float32(10.0 ** (gain_db / 20.0) / _FULL_SCALE)
+        settings = self.augment
+        if settings is None:
+            return self._draw(rng, self.crop_samples, 0)[0]
+        if rng.random() < settings.silence_probability:
+            return np.zeros(self.crop_samples, dtype=np.float32)
+        audio = self._voice(rng, settings)
+        if second_gain := draw_second_gain(rng, settings):
+            audio = audio + np.float32(second_gain) * self._voice(rng, settings)
+        return audio * np.float32(draw_gain(rng, settings))
 
-    def _draw(self, rng: np.random.Generator) -> NDArray[np.int16]:
-        """Draw one crop; an all-silent one is given only if nothing louder is found."""
+    def _voice(self, rng: np.random.Generator, settings: AugmentSettings) -> FloatAudio:
+        """Draw one crop, at times at another pitch and with other phases, [T]."""
+        ratio = min(draw_pitch_ratio(rng, settings), self._chunk_samples / self.crop_samples)
+        audio, start = self._draw(rng, math.ceil(self.crop_samples * ratio), MARGIN_SAMPLES)
+        return change_voice(audio, self.crop_samples, start=start, ratio=ratio, rng=rng, settings=settings)
+
+    def _draw(self, rng: np.random.Generator, num_samples: int, margin: int) -> tuple[FloatAudio, int]:
+        """Draw one crop with up to `margin` samples on each side; give it and where the crop starts in it.
+
+        An all-silent crop is given only if nothing louder is found.
+        """
         threshold = _FULL_SCALE * 10.0 ** (self.settings.silence_db / 20.0)
         for _ in range(max(1, self.settings.num_attempts)):
             group = int(rng.integers(len(self._groups)))
@@ -124,11 +156,13 @@ class AudioCrops:
             record = self._groups[group][index]
             chunk = place - (self._ends[group][index] - record.num_chunks)
             valid_samples = min(self._chunk_samples, record.num_samples - chunk * self._chunk_samples)
-            start = int(rng.integers(max(0, valid_samples - self.crop_samples) + 1))
-            crop = self._store.read_slice(record.chunk_key(chunk), "audio", start, start + self.crop_samples)
+            start = int(rng.integers(max(0, valid_samples - num_samples) + 1))
+            first = max(0, start - margin)
+            audio = self._store.read_slice(record.chunk_key(chunk), "audio", first, start + num_samples + margin)
+            crop = audio[start - first :][:num_samples]
             if max(int(crop.max()), -int(crop.min())) >= threshold:
                 break
-        return crop
+        return audio.astype(np.float32) / np.float32(_FULL_SCALE), start - first
 
 
 def _interleave(rows: list[list[Any]]) -> list[Any]:
