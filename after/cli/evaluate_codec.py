@@ -12,8 +12,11 @@ from after.errors import AudioError, ConfigError
 
 if TYPE_CHECKING:
     from after.codec.autoencoder import Codec
+    from after.evaluation.codec_costs import CodecCosts
     from after.evaluation.codec_reconstruction import Original, System
     from after.evaluation.codec_report import Reconstructions
+
+_WORDS = ("group", "system", "codec", "method", "stream - whole")
 
 _EXAMPLES = """\b
 Examples:
@@ -36,6 +39,8 @@ class CodecOptions:
     pitch_model: Literal["tiny", "full"]
     latent_noise: float
     threads: int
+    cost: bool
+    cost_seconds: float
     json: Path | None
 
 
@@ -93,10 +98,21 @@ class CodecOptions:
     "the budget at the noise of the codec's training.",
 )
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="CPU threads for --audio.")
+@click.option("--cost/--no-cost", default=True, show_default=True, help="Measure what the codecs cost, on one thread.")
+@click.option(
+    "--cost-seconds",
+    type=click.FloatRange(0.1, 600),
+    default=8.0,
+    show_default=True,
+    help="Audio per measurement of speed.",
+)
 @click.option("--json", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Also write every figure as JSON.")  # fmt: skip
 def command(**arguments: Any) -> None:
     """Measure CODECs: run folders of `after train_autoencoder`, checkpoints, codec or instrument files.
+
+    Costs: encode and decode by themselves in TorchScript, arithmetic, memory, declared and measured latency, and the
+    difference between streams and the whole sequence. Exit code 1 means that one of these is above 1e-4.
 
     Figures of a reconstruction: log-mel and multi-scale STFT distance to the original (0 is equal), SI-SDR, share of
     the frames with a pitch whose pitch stays within 50 cents, A-weighted level difference, log-mel distance of the
@@ -119,8 +135,15 @@ def command(**arguments: Any) -> None:
         result = _reconstruct(options, codecs)
         _show_reconstructions(result)
         _gather(report, result)
+    costs = _measure_costs(options, codecs)
+    for name, found in costs.items():
+        report[name]["cost"] = found.to_dict()
     if options.json is not None:
         _write(options.json, options, report)
+    inexact = [name for name, found in costs.items() if not found.streams_exactly]
+    if inexact:
+        click.echo(f"the stream differs from the whole sequence: {', '.join(inexact)}", err=True)
+        click.get_current_context().exit(1)
 
 
 def _check(options: CodecOptions) -> None:
@@ -162,7 +185,7 @@ def _reconstruct(options: CodecOptions, codecs: Mapping[str, "Codec"]) -> "Recon
     chosen = [(path, group) for group, paths in by_group.items() for path in paths[: options.per_group or None]]
     if not chosen:
         raise AudioError(f"no audio under {', '.join(map(str, options.audio))}: name a folder of recordings")
-    with _progress_bar(len(chosen) * len(systems)) as advance:
+    with _progress_bar(len(chosen) * len(systems), "reconstructing") as advance:
         originals = _read(chosen, rate, options)
         trials = try_systems(originals, systems, pitch_model=options.pitch_model, on_done=advance)
     if not trials:
@@ -199,10 +222,30 @@ def _print_table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...
 
     table = Table(title=title or None, title_justify="left")
     for column in columns:
-        table.add_column(column, justify="left" if column in ("group", "system") else "right")
+        table.add_column(column, justify="left" if column in _WORDS else "right")
     for row in rows:
         table.add_row(*row)
     Console(width=None if Console().is_terminal else 150).print(table)
+
+
+def _measure_costs(options: CodecOptions, codecs: Mapping[str, "Codec"]) -> "dict[str, CodecCosts]":
+    """Measure and show what the codecs cost; nothing if that was not asked for."""
+    from after.evaluation import codec_costs as report
+
+    if not options.cost or not codecs:
+        return {}
+    costs = {}
+    with _progress_bar(len(codecs), "measuring costs") as advance:
+        for name, codec in codecs.items():
+            costs[name] = report.measure_costs(codec, seconds=options.cost_seconds)
+            advance()
+    _print_table("costs", report.COST_COLUMNS, [report.cost_row(*item) for item in costs.items()])
+    for columns, make_rows in (
+        (report.SPEED_COLUMNS, report.speed_rows),
+        (report.STREAM_COLUMNS, report.stream_rows),
+    ):
+        _print_table("", columns, [row for item in costs.items() for row in make_rows(*item)])
+    return costs
 
 
 def _gather(report: dict[str, dict[str, object]], result: "Reconstructions") -> None:
@@ -226,12 +269,12 @@ def _write(path: Path, options: CodecOptions, report: Mapping[str, object]) -> N
 
 
 @contextmanager
-def _progress_bar(total: int) -> Iterator[Callable[[], None]]:
+def _progress_bar(total: int, doing: str) -> Iterator[Callable[[], None]]:
     """Show a bar on stderr; the context gives a function that advances it by one."""
     from rich.console import Console
     from rich.progress import Progress
 
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("reconstructing", total=total)
+        task = progress.add_task(doing, total=total)
         yield lambda: progress.advance(task)

@@ -16,6 +16,7 @@ from after.codec.autoencoder import Codec
 from after.codec.load import load_codec
 from after.errors import AudioError
 from after.evaluation.codec_reconstruction import FloatAudio, Sounded
+from after.evaluation.lag import find_lag
 from after.instrument.loading import read_parts
 
 OPUS_KBPS = (6.0, 256.0)
@@ -40,7 +41,7 @@ def bits_per_latent(noise: float) -> float:
 
 
 def latent_kbps(codec: Codec, noise: float) -> float:
-    """Give the bit budget of a codec's latents at a noise of this standard deviation; NaN without noise."""
+    """Give the bit budget of all latents of a codec at a noise of this standard deviation; NaN without noise."""
     if noise <= 0.0:
         return float("nan")
     return bits_per_latent(noise) * codec.num_latents * codec.sample_rate / codec.hop_length / 1000.0
@@ -53,7 +54,8 @@ class CodecSystem:
     Attributes:
         name: how tables call it.
         codec: in evaluation mode.
-        latent_noise: standard deviation of noise added to the latents, always the same; 0 measures the clean latents.
+        latent_noise: standard deviation of noise added to the latents that training adds noise to, always the same;
+            0 measures the clean latents.
     """
 
     name: str
@@ -69,7 +71,9 @@ class CodecSystem:
         latents = codec.encode(torch.from_numpy(padded)[None])
         if self.latent_noise > 0.0:
             generator = torch.Generator().manual_seed(0)
-            latents = latents + self.latent_noise * torch.randn(latents.shape, generator=generator)
+            noise = self.latent_noise * torch.randn(latents.shape, generator=generator)
+            noise[:, : codec.first_noisy] = 0.0
+            latents = latents + noise
         decoded = codec.decode(latents)[0, :, : own.shape[1]].numpy()
         kbps = latent_kbps(codec, self.latent_noise or codec.latent_noise)
         return Sounded(_fit(resample(decoded, codec.sample_rate, sample_rate), audio.shape[1]), kbps)
@@ -150,10 +154,7 @@ def opus_delay() -> int:
     """
     burst = np.zeros((1, 1 << 15), dtype=np.float32)
     burst[0, 8192:12288] = 0.2 * np.random.default_rng(0).standard_normal(4096)
-    decoded = _fit(decode_opus(encode_opus(burst, 128.0)), burst.shape[1])
-    correlation = np.fft.irfft(np.fft.rfft(decoded[0]) * np.conj(np.fft.rfft(burst[0])))
-    lag = int(np.argmax(correlation))
-    return lag - burst.shape[1] if lag > burst.shape[1] // 2 else lag
+    return find_lag(burst[0], decode_opus(encode_opus(burst, 128.0))[0])
 
 
 def _fit(audio: FloatAudio, num_samples: int) -> FloatAudio:
