@@ -18,13 +18,16 @@ _SMALLEST = 1e-12
 
 def discriminator_loss(real: Sequence[Judgement], fake: Sequence[Judgement]) -> Tensor:
     """Give the mean over discriminators of max(0, 1 - D(real)) + max(0, 1 + D(fake)); 2 where none can tell."""
-    losses = [F.relu(1.0 - r).mean() + F.relu(1.0 + f).mean() for (r, _), (f, _) in zip(real, fake, strict=True)]
+    losses = [
+        F.relu(1.0 - r.float()).mean() + F.relu(1.0 + f.float()).mean()
+        for (r, _), (f, _) in zip(real, fake, strict=True)
+    ]
     return torch.stack(losses).mean()
 
 
 def generator_loss(fake: Sequence[Judgement]) -> Tensor:
     """Give the mean over discriminators of max(0, 1 - D(fake)); equation 1."""
-    return torch.stack([F.relu(1.0 - logits).mean() for logits, _ in fake]).mean()
+    return torch.stack([F.relu(1.0 - logits.float()).mean() for logits, _ in fake]).mean()
 
 
 def feature_loss(real: Sequence[Judgement], fake: Sequence[Judgement]) -> Tensor:
@@ -34,9 +37,9 @@ def feature_loss(real: Sequence[Judgement], fake: Sequence[Judgement]) -> Tensor
     """
     distances = [
         # a mean's gradient has no memory format, and the layers below would take twice the time for it
-        F.l1_loss(b, a.detach(), reduction="sum") / a.detach().abs().sum().clamp_min(_SMALLEST)
+        F.l1_loss(b.float(), a, reduction="sum") / a.abs().sum().clamp_min(_SMALLEST)
         for (_, of_real), (_, of_fake) in zip(real, fake, strict=True)
-        for a, b in zip(of_real, of_fake, strict=True)
+        for a, b in zip((x.detach().float() for x in of_real), of_fake, strict=True)
     ]
     return torch.stack(distances).mean()
 
