@@ -1,10 +1,15 @@
 """`after train_autoencoder`: train the codec that turns audio into latents and back."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from after.cli.training_options import TrainingOptions, show_outcome, show_settings, training_options
+
+if TYPE_CHECKING:
+    from after.settings import CodecTrainingSettings
+
+_SPEED_SECONDS = 1.0
 
 
 @click.command()
@@ -13,7 +18,8 @@ def command(**parameters: Any) -> None:
     """Train the codec on the prepared data set STORE.
 
     Ctrl-C saves and stops (exit code 75); a second Ctrl-C stops at once. The same command goes on where the run
-    stopped.
+    stopped. With --dry-run, the cost of the codec is shown beside the settings: parameters, arithmetic, latency,
+    memory, speed on one CPU thread.
 
     \b
     after train_autoencoder data/store --out runs/codec
@@ -24,7 +30,7 @@ def command(**parameters: Any) -> None:
     options = TrainingOptions.take(parameters)
     settings = options.load(CodecTrainingSettings)
     if options.dry_run:
-        show_settings(settings, options)
+        show_settings(settings, options, cost=_describe_cost(settings))
         return
     from after.training.codec_loop import train_codec
 
@@ -33,3 +39,28 @@ def command(**parameters: Any) -> None:
         settings, options.store, options.out, time_limit_s=options.time_limit_s, device=options.device
     )
     show_outcome(outcome, options)
+
+
+def _describe_cost(settings: "CodecTrainingSettings") -> dict[str, object]:
+    """Tell what the codec and its training would cost; a new codec costs what a trained one does."""
+    from dataclasses import asdict
+
+    from after.codec.build import build_codec
+    from after.codec.cost import estimate_training_mb, measure_cost
+    from after.codec.losses import MelLoss, SpectralLoss
+    from after.codec.speed import BLOCK_SIZES, measure_speeds, script_codec
+
+    codec = build_codec(settings.codec).eval()
+    loss, batch = settings.loss, settings.training.batch_size
+    # an update draws some of the scales: those that keep most
+    spectral = SpectralLoss(tuple(sorted(loss.scales))[: loss.scales_per_iteration or None])
+    mel = MelLoss(loss.mel_scales, sample_rate=codec.sample_rate, floor=loss.mel_floor)
+    memory_mb = estimate_training_mb(
+        codec, lambda result, audio: spectral(result, audio) + mel(result, audio), settings.crop_samples, batch
+    )
+    speeds = measure_speeds(script_codec(codec), codec, seconds=_SPEED_SECONDS, block_sizes=BLOCK_SIZES[:1])
+    return {
+        **asdict(measure_cost(codec)),
+        "training_memory_mb": memory_mb,
+        "real_time_factor": {speed.method: round(speed.factor, 4) for speed in speeds},
+    }

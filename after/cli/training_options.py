@@ -92,9 +92,9 @@ def training_options(default_preset: str) -> Callable[[Command], Command]:
     return decorate
 
 
-def show_settings(settings: object, options: TrainingOptions) -> None:
-    """Print what a run would use, as JSON."""
-    shown = {"store": str(options.store), "out": str(options.out), "settings": to_dict(settings)}
+def show_settings(settings: object, options: TrainingOptions, **more: object) -> None:
+    """Print what a run would use, and whatever more is known about it, as JSON."""
+    shown = {"store": str(options.store), "out": str(options.out), "settings": to_dict(settings), **more}
     click.echo(json.dumps(shown, indent=2))
 
 

@@ -26,6 +26,11 @@ def test_dry_run_shows_preset_then_overrides_then_iterations(tmp_path: Path) -> 
     assert shown["settings"]["training"]["batch_size"] == 3
     assert shown["settings"]["training"]["iterations"] == 7
     assert shown["out"] == "run"
+    cost = shown["cost"]
+    assert cost["latency_samples"] == 512
+    assert cost["decode_gflop_per_s"] > 0
+    assert cost["training_memory_mb"] > 5 * 4 * cost["decode_parameters"] / 1e6
+    assert set(cost["real_time_factor"]) == {"encode", "decode"}
     assert not (tmp_path / "run").exists()
 
 

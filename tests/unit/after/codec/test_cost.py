@@ -62,10 +62,9 @@ def test_training_memory_grows_with_the_batch_and_leaves_the_codec_as_it_was() -
     before = {name: tensor.clone() for name, tensor in codec.state_dict().items()}
     for parameter in codec.parameters():
         parameter.requires_grad_(True)
-    sizes = [estimate_training_mb(codec, F.l1_loss, 4 * HOP, batch) for batch in (0, 1, 3)]
-    assert sizes[0] == pytest.approx(5 * 4 * count_parameters(codec) / 1e6)
+    sizes = [estimate_training_mb(codec, F.l1_loss, 4 * HOP, batch) for batch in (1, 2, 4)]
+    assert sizes[1] > sizes[0] > 5 * 4 * count_parameters(codec) / 1e6
     assert sizes[2] - sizes[0] == pytest.approx(3 * (sizes[1] - sizes[0]))
-    assert sizes[1] > sizes[0]
     assert not codec.training
     assert all(torch.equal(before[name], tensor) for name, tensor in codec.state_dict().items())
 
