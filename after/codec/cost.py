@@ -45,11 +45,10 @@ class CodecCost:
 
 @torch.no_grad()
 def measure_cost(codec: Codec) -> CodecCost:
-    """Count a codec's operations at the smallest block it streams, usually one frame per call, and what it holds."""
-    device = next(iter((*codec.parameters(), *codec.buffers()))).device
+    """Count a codec's operations at the smallest block it streams, usually one frame per call, on the CPU."""
     hop, rate, encoder, decoder = codec.hop_length, codec.sample_rate, codec.encoder, codec.decoder
-    audio = torch.zeros(1, math.lcm(encoder.block_size, hop), 1, device=device)
-    latents = torch.zeros(1, decoder.block_size, codec.num_latents, device=device)
+    audio = torch.zeros(1, math.lcm(encoder.block_size, hop), 1)
+    latents = torch.zeros(1, decoder.block_size, codec.num_latents)
     states = encoder.init_state(1), decoder.init_state(1)
     encode_flop = count_flop(lambda: encoder.step(audio, states[0]))
     decode_flop = count_flop(lambda: decoder.step(latents, states[1]))
@@ -89,7 +88,8 @@ def estimate_training_mb(
     """Estimate what a training update holds at once, in 10^6 bytes at 32 bits per number.
 
     That is five copies of the weights (`_TRAINING_COPIES`), and what the backward pass needs of the forward pass,
-    measured on one item and on two, and half as much again (`_WORKING_SHARE`). bfloat16 halves most of the latter. Discriminators come on top.
+    measured on one item and on two, and half as much again (`_WORKING_SHARE`). bfloat16 halves most of the latter;
+    discriminators come on top.
 
     Args:
         codec: left in the mode it was in.
