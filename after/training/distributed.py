@@ -65,7 +65,9 @@ def process_group(device: str) -> Iterator[torch.device]:
         torch.cuda.set_device(place)
     dist.init_process_group("cpu:gloo,cuda:nccl" if place.type == "cuda" else "gloo", timeout=TIMEOUT)
     yield place
-    # Only after success: an orderly end needs all processes, and those of a failed one may still wait for it.
+    # Only after success: an orderly end needs all processes, and the others of a failed one may be busy. torchrun ends
+    # the others as soon as one ends with an exit code, so none leaves before all are done.
+    any_rank(False)
     dist.destroy_process_group()
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +14,7 @@ from torch import Tensor
 
 from after.checkpoint import replace_file
 from after.errors import CheckpointError
-
-if TYPE_CHECKING:
-    from torch.utils.tensorboard.writer import SummaryWriter
+from after.training.events import EventFile
 
 logger = logging.getLogger(__name__)
 Number = float | int | Tensor
@@ -29,7 +27,7 @@ class Metrics:
         """Use a run folder; nothing is created before the first value."""
         self.folder = Path(folder)
         self._purge_from: int | None = None
-        self._writer: SummaryWriter | None = None
+        self._events: EventFile | None = None
 
     @property
     def path(self) -> Path:
@@ -54,30 +52,34 @@ class Metrics:
             self.folder.mkdir(parents=True, exist_ok=True)
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
-            writer = self._events()
+            events = self._opened()
             for name, value in numbers.items():
-                writer.add_scalar(name, value, iteration)
+                events.scalar(iteration, name, value)
+            events.flush()
 
     def audio(self, iteration: int, name: str, audio: Tensor | NDArray[Any], sample_rate: int) -> None:
         """Log audio [1, T] or [T] in +-1 to TensorBoard; values beyond full scale are clipped."""
-        samples = _to_numpy(audio).reshape(-1)
         with self._writing():
-            self._events().add_audio(name, np.clip(samples, -1, 1), iteration, sample_rate=sample_rate)
+            self._opened().audio(iteration, name, _to_numpy(audio).reshape(-1), sample_rate)
 
     def image(self, iteration: int, name: str, array: Tensor | NDArray[Any]) -> None:
         """Log a picture [H, W] or [H, W, 3], 0..1 or uint8, to TensorBoard."""
-        pixels = _to_numpy(array)
         with self._writing():
-            self._events().add_image(name, pixels, iteration, dataformats="HW" if pixels.ndim == 2 else "HWC")
+            self._opened().image(iteration, name, _to_numpy(array))
 
     def close(self) -> None:
-        """Write out what TensorBoard still holds back; what does not fit on the disk is given up."""
-        writer, self._writer = self._writer, None
-        if writer is not None:
+        """Write out what TensorBoard's file still holds back; what does not fit on the disk is given up."""
+        events, self._events = self._events, None
+        if events is not None:
             try:
-                writer.close()
+                events.close()
             except OSError as error:
                 logger.warning("the last TensorBoard events are lost: %s", error.strerror or error)
+
+    def _opened(self) -> EventFile:
+        if self._events is None:
+            self._events = EventFile(self.folder / "events", self._purge_from)
+        return self._events
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -89,14 +91,6 @@ class Metrics:
                 f"cannot write metrics to {self.folder}: {error.strerror or error}; free some space and run the same "
                 "command again: it goes on from the last checkpoint"
             ) from error
-
-    def _events(self) -> "SummaryWriter":
-        if self._writer is None:
-            # Imported late: TensorBoard takes longer to load than everything else here together.
-            from torch.utils.tensorboard.writer import SummaryWriter
-
-            self._writer = SummaryWriter(str(self.folder / "events"), purge_step=self._purge_from, flush_secs=30)
-        return self._writer
 
 
 def _to_float(value: Number) -> float:
