@@ -40,6 +40,11 @@ def bits_per_latent(noise: float) -> float:
     return 0.5 * math.log2(1.0 + 1.0 / noise**2) if noise > 0.0 else math.inf
 
 
+def training_noise(codec: Codec) -> float:
+    """Give the standard deviation of the noise that a codec's training added to latents; 0 for a foreign codec."""
+    return float(getattr(codec, "latent_noise", 0.0))
+
+
 def latent_kbps(codec: Codec, noise: float) -> float:
     """Give the bit budget of all latents of a codec at a noise of this standard deviation; NaN without noise."""
     if noise <= 0.0:
@@ -72,10 +77,10 @@ class CodecSystem:
         if self.latent_noise > 0.0:
             generator = torch.Generator().manual_seed(0)
             noise = self.latent_noise * torch.randn(latents.shape, generator=generator)
-            noise[:, : codec.first_noisy] = 0.0
+            noise[:, : getattr(codec, "first_noisy", 0)] = 0.0
             latents = latents + noise
         decoded = codec.decode(latents)[0, :, : own.shape[1]].numpy()
-        kbps = latent_kbps(codec, self.latent_noise or codec.latent_noise)
+        kbps = latent_kbps(codec, self.latent_noise or training_noise(codec))
         return Sounded(_fit(resample(decoded, codec.sample_rate, sample_rate), audio.shape[1]), kbps)
 
 
