@@ -139,6 +139,7 @@ def _build(cls: Any, values: object, source: str, prefix: str) -> Any:
     for key in values:
         if key not in fields:
             raise ConfigError(f"{source}: unknown key {prefix}{key}: {_nearest(cls, str(key), prefix)}")
+    values = {key: _complete(fields[key], value) for key, value in values.items()}
     built = {key: _convert(hints[key], value, source, f"{prefix}{key}") for key, value in values.items()}
     absent = (dataclasses.MISSING, dataclasses.MISSING)
     required = [name for name, field in fields.items() if (field.default, field.default_factory) == absent]
@@ -148,6 +149,15 @@ def _build(cls: Any, values: object, source: str, prefix: str) -> Any:
         return cls(**built)
     except ValueError as error:  # an invariant of __post_init__: say where the refused values stand
         raise ConfigError(f"{source}: {prefix.rstrip('.') or cls.__name__}: {error}") from error
+
+
+def _complete(field: "dataclasses.Field[Any]", value: object) -> object:
+    """Take what a table leaves out from the field's own default, which may differ from its class' defaults."""
+    factory = field.default_factory
+    default = field.default if factory is dataclasses.MISSING else factory()
+    if not isinstance(value, Mapping) or not dataclasses.is_dataclass(default) or isinstance(default, type):
+        return value
+    return _merge(to_dict(default), value)
 
 
 def _nearest(cls: Any, key: str, prefix: str) -> str:

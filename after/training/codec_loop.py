@@ -1,7 +1,6 @@
 """Train the codec on a prepared store."""
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,39 +9,23 @@ from torch import Tensor
 
 from after.codec.autoencoder import Codec
 from after.codec.build import build_codec
-from after.codec.losses import AmplitudeLoss, MelLoss, SpectralLoss
+from after.codec.losses import SpectralLoss
 from after.config import to_dict
 from after.data.dataset import AudioCrops, item_seeds
 from after.data.store import Store
 from after.features.mel import log_mel_distance
 from after.settings import CodecTrainingSettings, TrainingSettings
-from after.training.device import autocast
+from after.training.codec_updates import CodecBatch, CodecUpdates, build_loss
 from after.training.distributed import process_group, share
 from after.training.loop import Task, open_run, run_task
 from after.training.outcome import Outcome
 from after.training.run import Run
-from after.training.updates import Updates
 
 logger = logging.getLogger(__name__)
 _VALIDATION_ITEMS = 48
 _VALIDATION_BATCH = 8
 _EXAMPLES = 3
 _LATENT_ITEMS = 128
-
-
-def build_loss(settings: CodecTrainingSettings) -> SpectralLoss:
-    """Build the spectral loss from its settings."""
-    loss = settings.loss
-    return SpectralLoss(loss.scales, floor=loss.floor, linear_weight=loss.linear_weight, log_weight=loss.log_weight)
-
-
-def _draw_scales(settings: CodecTrainingSettings, iteration: int) -> tuple[int, ...]:
-    """Choose the scales of one update: a pure function of seed and iteration."""
-    count = settings.loss.scales_per_iteration
-    if count == 0 or count >= len(settings.loss.scales):
-        return settings.loss.scales
-    generator = np.random.default_rng([settings.training.seed, iteration, 1])
-    return tuple(int(s) for s in generator.choice(settings.loss.scales, size=count, replace=False))
 
 
 @torch.no_grad()
@@ -115,7 +98,7 @@ def train_codec(
             codec.fit_latents(plain.batch(0, _LATENT_ITEMS, training.seed).to(place))
             spectral = build_loss(settings).to(place)
             task = Task(
-                updates=Updates(codec, _Loss(settings, codec, spectral), training),
+                updates=CodecUpdates(settings, codec),
                 run=run,
                 settings=training,
                 audio_s=training.batch_size * settings.crop_samples / settings.codec.sample_rate,
@@ -125,47 +108,7 @@ def train_codec(
             return run_task(task, time_limit_s)
 
 
-@dataclass(frozen=True, slots=True)
-class CodecBatch:
-    """Audio [B, 1, T], and per item a seed of the noise that training adds, [B] int64."""
-
-    audio: Tensor
-    seeds: Tensor
-
-
 def draw_batch(crops: AudioCrops, iteration: int, training: TrainingSettings, items: range) -> CodecBatch:
     """Draw some items of an iteration's batch."""
     audio = crops.batch(iteration, training.batch_size, training.seed, items=items)
     return CodecBatch(audio, item_seeds(training.seed, iteration, items))
-
-
-class _Loss:
-    """The loss of a batch: of the sound, and of the amplitudes it was sounded from, where there are such."""
-
-    def __init__(self, settings: CodecTrainingSettings, codec: Codec, spectral: SpectralLoss) -> None:
-        self.settings = settings
-        self.place = next(codec.parameters()).device
-        self.network = torch.compile(codec) if settings.training.compile else codec
-        self.spectral = spectral
-        rate, loss = settings.codec.sample_rate, settings.loss
-        self.mel = MelLoss(loss.mel_scales, sample_rate=rate, floor=loss.mel_floor).to(self.place)
-        self.amplitude: AmplitudeLoss | None = None
-        if codec.source is not None:
-            self.amplitude = AmplitudeLoss(
-                codec.source.frequencies,
-                frame_size=settings.codec.decoder_window,
-                hop=settings.codec.frame_hop,
-                size=loss.amplitude_scale,
-            ).to(self.place)
-
-    def __call__(self, batch: CodecBatch, iteration: int) -> Tensor:
-        audio, seeds = batch.audio.to(self.place), batch.seeds.to(self.place)
-        loss = self.settings.loss
-        with autocast(self.place, self.settings.training.precision):
-            result, levels = self.network(audio, seeds)
-        value: Tensor = self.spectral(result, audio, _draw_scales(self.settings, iteration))
-        if loss.mel_weight > 0:
-            value = value + loss.mel_weight * self.mel(result, audio)
-        if self.amplitude is not None and levels is not None:
-            value = value + loss.amplitude_weight * self.amplitude(levels, audio)
-        return value

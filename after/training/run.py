@@ -19,7 +19,7 @@ from after.training.state import TrainState
 logger = logging.getLogger(__name__)
 # Settings that may change when a run goes on: they steer training and leave alone what the weights mean.
 CHANGEABLE = (
-    *("training", "loss", "augment", "crop_samples"),
+    *("training", "loss", "adversarial", "augment", "crop_samples"),
     *("dropout", "crop_frames", "timbre_frames", "validation_steps"),
 )
 

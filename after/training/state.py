@@ -22,6 +22,8 @@ class TrainState:
         emas: moving averages, stored as `emas.<name>.<parameter>`; give one the name of its module.
         generators: torch or NumPy generators the loop owns (the global ones are always stored).
         extra: JSON-able values of the loop itself; replaced in place by a restore.
+        latecomers: names of modules and optimisers that a checkpoint may lack, as one from before they came; they stay
+            as they are then.
     """
 
     modules: Mapping[str, nn.Module]
@@ -29,6 +31,7 @@ class TrainState:
     emas: Mapping[str, Ema] = field(default_factory=dict)
     generators: Mapping[str, Generator] = field(default_factory=dict)
     extra: dict[str, object] = field(default_factory=dict)
+    latecomers: frozenset[str] = frozenset()
 
     def capture(self) -> tuple[dict[str, Tensor], dict[str, object]]:
         """Give all tensors by flat name, and all other values as a JSON-able dict."""
@@ -57,12 +60,17 @@ class TrainState:
                 raise CheckpointError(
                     f"the checkpoint also has {kind} {', '.join(sorted(unknown))}: start a new run folder"
                 )
+        stored = {name.split(".")[1] for name in tensors if name.startswith("modules.")}
+        awaited = self.latecomers - stored
         for name, module in self.modules.items():
-            load_into(module, tensors, f"modules.{name}.")
+            if name not in awaited:
+                load_into(module, tensors, f"modules.{name}.")
         for name, ema in self.emas.items():
             ema.load(_under(f"emas.{name}.", tensors))
         optimizers = _table(values, "optimizers")
         for name, optimizer in self.optimizers.items():
+            if name in awaited:
+                continue
             if name not in optimizers:
                 raise CheckpointError(f"the checkpoint has no optimiser {name!r}: start a new run folder")
             _restore_optimizer(optimizer, _under(f"optimizers.{name}.", tensors), _table(optimizers, name))

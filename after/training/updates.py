@@ -6,7 +6,7 @@ from typing import Generic, Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
-from after.settings import TrainingSettings
+from after.settings import OptimizerSettings, TrainingSettings
 from after.training.distributed import average_gradients, mean_over_ranks
 from after.training.ema import Ema
 from after.training.optim import Schedule, build_adamw, clip_gradients, learning_rate, set_learning_rate
@@ -39,6 +39,49 @@ class MakesUpdates(Protocol[T_contra]):
         """
 
 
+class Learner:
+    """AdamW on one module's parameters, with warm-up, cosine decay and clipping; averages gradients over ranks.
+
+    Args:
+        module: what learns; parameters that need no gradient stay as they are.
+        settings: of the optimiser.
+        iterations: at which the schedule ends.
+        start: iteration at which it begins.
+    """
+
+    def __init__(self, module: nn.Module, settings: OptimizerSettings, iterations: int, *, start: int = 0) -> None:
+        self.module = module
+        self.start = start
+        self.max_grad_norm = settings.max_grad_norm
+        self.optimizer = build_adamw(
+            module, learning_rate=settings.learning_rate, weight_decay=settings.weight_decay, betas=settings.betas
+        )
+        self.schedule = Schedule(
+            learning_rate=settings.learning_rate,
+            iterations=max(1, iterations - start),
+            warmup_iterations=settings.warmup_iterations,
+            final_ratio=settings.final_ratio,
+        )
+
+    def begin(self, iteration: int) -> float:
+        """Forget old gradients and set the learning rate of an iteration; give it."""
+        rate = learning_rate(iteration - self.start, self.schedule)
+        set_learning_rate(self.optimizer, rate)
+        self.optimizer.zero_grad(set_to_none=True)
+        return rate
+
+    def gather(self, iteration: int, name: str = "gradient norm") -> Tensor:
+        """Average the gradients over ranks and clip them; give their norm before that.
+
+        Raises:
+            TrainingError: if it is not finite.
+        """
+        average_gradients(self.module)
+        norm = clip_gradients(self.module.parameters(), self.max_grad_norm)
+        check_finite(norm, iteration, name)
+        return norm
+
+
 class Updates(Generic[T]):
     """AdamW on one loss, with warm-up, cosine decay, clipping and an average of the weights."""
 
@@ -50,36 +93,21 @@ class Updates(Generic[T]):
             loss: gives the mean loss of the items of a batch at an iteration.
             settings: of the updates.
         """
-        wanted = settings.optimizer
-        self.model = model
         self.loss = loss
-        self.max_grad_norm = wanted.max_grad_norm
-        self.optimizer = build_adamw(
-            model, learning_rate=wanted.learning_rate, weight_decay=wanted.weight_decay, betas=wanted.betas
-        )
-        self.ema = Ema(model, wanted.ema_decay)
+        self.learner = Learner(model, settings.optimizer, settings.iterations)
+        self.ema = Ema(model, settings.optimizer.ema_decay)
         self.state = TrainState(
-            modules={"model": model}, optimizers={"model": self.optimizer}, emas={"model": self.ema}
-        )
-        self.schedule = Schedule(
-            learning_rate=wanted.learning_rate,
-            iterations=settings.iterations,
-            warmup_iterations=wanted.warmup_iterations,
-            final_ratio=wanted.final_ratio,
+            modules={"model": model}, optimizers={"model": self.learner.optimizer}, emas={"model": self.ema}
         )
 
     def make(self, batch: T, iteration: int) -> dict[str, Tensor | float]:
         """Make one update; give its loss, gradient norm and learning rate."""
-        rate = learning_rate(iteration, self.schedule)
-        set_learning_rate(self.optimizer, rate)
+        rate = self.learner.begin(iteration)
         value = self.loss(batch, iteration)
         mean = mean_over_ranks(value)
         check_finite(mean, iteration)
-        self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(value)
-        average_gradients(self.model)
-        norm = clip_gradients(self.model.parameters(), self.max_grad_norm)
-        check_finite(norm, iteration, "gradient norm")
-        self.optimizer.step()
+        norm = self.learner.gather(iteration)
+        self.learner.optimizer.step()
         self.ema.update(iteration + 1)
         return {"loss": mean, "gradient_norm": norm, "learning_rate": rate}

@@ -33,6 +33,7 @@ class Settings:
     weights: dict[str, float] = field(default_factory=dict)
     folder: Path = Path("runs")
     layer: Layer = Layer()
+    wide: Layer = Layer(width=128, kernel=(5, 2))
     layers: tuple[Layer, ...] = ()
 
 
@@ -171,7 +172,7 @@ def test_snapshot_of_a_class_is_refused() -> None:
 @pytest.mark.parametrize(
     ("override", "hint"),
     [
-        ("width=8", "did you mean layer.width?"),
+        ("width=8", "did you mean layer.width or wide.width?"),
         ("layer.widht=8", "did you mean layer.width?"),
         ("zzz=1", "known here: "),
     ],
@@ -187,3 +188,7 @@ def test_a_malformed_override_is_answered_with_a_key_that_both_trainings_have() 
     example = str(caught.value).rpartition("e.g. ")[2]
     for cls, preset in ((CodecTrainingSettings, "codec_44k"), (DiffusionTrainingSettings, "midi")):
         assert load_settings(cls, preset, [example]).training.seed == 7
+
+
+def test_a_table_leaves_the_rest_of_the_fields_own_default() -> None:
+    assert from_dict(Settings, {"name": "a", "wide": {"kernel": [7, 1]}}).wide == Layer(width=128, kernel=(7, 1))

@@ -1,0 +1,34 @@
+"""The settings of all models and trainings: frozen, typed, checked; presets in `after/presets/*.toml` fill them."""
+
+from after.settings.codec import CodecSettings
+from after.settings.codec_training import (
+    AdversarialSettings,
+    AugmentSettings,
+    CodecTrainingSettings,
+    SpectralLossSettings,
+)
+from after.settings.model import (
+    DenoiserSettings,
+    DiffusionTrainingSettings,
+    DropoutSettings,
+    ModelSettings,
+    StructureSettings,
+    TimbreSettings,
+)
+from after.settings.optimization import OptimizerSettings, TrainingSettings
+
+__all__ = [
+    "AdversarialSettings",
+    "AugmentSettings",
+    "CodecSettings",
+    "CodecTrainingSettings",
+    "DenoiserSettings",
+    "DiffusionTrainingSettings",
+    "DropoutSettings",
+    "ModelSettings",
+    "OptimizerSettings",
+    "SpectralLossSettings",
+    "StructureSettings",
+    "TimbreSettings",
+    "TrainingSettings",
+]

@@ -1,0 +1,126 @@
+"""The codec itself."""
+
+from dataclasses import dataclass
+
+from after.settings.checks import require
+
+ANALYSES = ("spectrum", "bands", "pqmf")
+SYNTHESES = ("istft", "mdct", "sines", "pqmf")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CodecSettings:
+    """The codec: how audio is analysed, how it is sounded again, and how large both are.
+
+    Attributes:
+        analysis: `spectrum` (learned, from complex spectra), `bands` (fixed: levels of frequency bands) or `pqmf`
+            (learned, strided convolutions).
+        synthesis: `istft` (magnitudes and phases), `mdct` (coefficients), `sines` (steady sines and noise) or `pqmf`
+            (convolutions, goes with the analysis of that name).
+        sample_rate: Hz.
+        frame_hop: samples between frames of the decoder's sound.
+        latent_stride: such frames per latent frame; `hop_length` = frame_hop * latent_stride.
+        num_latents: latent channels, D; of a learned analysis, the first is the level.
+        latent_noise: standard deviation of the noise added to the (unit variance) latents in training: it bounds what
+            a latent can tell, and makes the decoder forgive small errors of a generated one.
+        encoder_window: samples of the analysis window, at least `hop_length`.
+        encoder_fall: samples of its falling half; short keeps the newest audio visible.
+        encoder_width: features of a learned analysis; of `pqmf`, those of its first stage.
+        encoder_blocks: blocks at the frame rate, then at the latent rate (`spectrum`).
+        decoder_window: samples of the synthesis window, a multiple of `frame_hop`; less one hop it is the latency.
+        decoder_width: features of the synthesis; of `pqmf`, those of its last stage.
+        decoder_blocks: blocks at the latent rate, then at the frame rate.
+        kernel_size: taps of the depthwise convolutions.
+        expansion: features inside a block's two matrix products, as a multiple of the width.
+        band_range_hz: centres of the lowest and the highest band (`bands`).
+        sine_range_hz: lowest and highest of the sines (`sines`).
+        sine_spacing_cents: distance of neighbouring sines.
+        sine_spacing_hz: at least this far apart, which counts at low frequencies.
+        num_bands: of the PQMF bank; `hop_length` is this times a power of 4 (`pqmf`).
+    """
+
+    analysis: str = "bands"
+    synthesis: str = "sines"
+    sample_rate: int = 44100
+    frame_hop: int = 512
+    latent_stride: int = 2
+    num_latents: int = 96
+    latent_noise: float = 0.1
+    encoder_window: int = 4096
+    encoder_fall: int = 256
+    encoder_width: int = 256
+    encoder_blocks: tuple[int, int] = (2, 2)
+    decoder_window: int = 1024
+    decoder_width: int = 288
+    decoder_blocks: tuple[int, int] = (4, 4)
+    kernel_size: int = 5
+    expansion: int = 3
+    band_range_hz: tuple[float, float] = (30.0, 16000.0)
+    sine_range_hz: tuple[float, float] = (27.5, 16000.0)
+    sine_spacing_cents: float = 6.0
+    sine_spacing_hz: float = 0.75
+    num_bands: int = 16
+
+    def __post_init__(self) -> None:
+        self._check_kinds()
+        self._check_windows()
+        for name in ("band_range_hz", "sine_range_hz"):
+            low, high = getattr(self, name)
+            fits = 0 < low < high <= self.sample_rate / 2
+            require(fits, f"codec.{name} is {low} to {high}; it must rise within 0 and half the sample rate")
+        require(self.sine_spacing_cents > 0, "codec.sine_spacing_cents must be above 0")
+        require(self.num_latents >= 2, f"codec.num_latents is {self.num_latents}; it must be at least 2")
+        require(self.latent_noise >= 0, f"codec.latent_noise is {self.latent_noise}; it must not be below 0")
+
+    def _check_kinds(self) -> None:
+        for name, kinds in (("analysis", ANALYSES), ("synthesis", SYNTHESES)):
+            kind = getattr(self, name)
+            require(kind in kinds, f"codec.{name} is {kind!r}; choose {', '.join(kinds)}")
+        require(
+            (self.analysis == "pqmf") == (self.synthesis == "pqmf"),
+            f"codec.analysis is {self.analysis!r} and codec.synthesis {self.synthesis!r}; pqmf goes with pqmf only",
+        )
+        if self.analysis == "pqmf":
+            stages = self.num_pqmf_stages
+            require(
+                self.num_bands * 4**stages == self.hop_length,
+                f"the hop length is {self.hop_length} and codec.num_bands {self.num_bands}; their ratio must be a "
+                "power of 4",
+            )
+
+    def _check_windows(self) -> None:
+        require(
+            self.decoder_window % self.frame_hop == 0 and self.decoder_window > self.frame_hop,
+            f"codec.decoder_window is {self.decoder_window}; it must be a multiple of frame_hop ({self.frame_hop}) "
+            "and longer than it",
+        )
+        require(
+            self.synthesis != "mdct" or self.decoder_window == 2 * self.frame_hop,
+            f"codec.decoder_window is {self.decoder_window}; with synthesis mdct it must be twice frame_hop "
+            f"({self.frame_hop})",
+        )
+        require(
+            self.encoder_window >= self.hop_length,
+            f"codec.encoder_window is {self.encoder_window}; it must be at least frame_hop * latent_stride "
+            f"({self.hop_length}), or audio would be skipped",
+        )
+        require(
+            0 < self.encoder_fall <= self.encoder_window // 2,
+            f"codec.encoder_fall is {self.encoder_fall}; it must lie between 1 and half the encoder window "
+            f"({self.encoder_window // 2})",
+        )
+
+    @property
+    def hop_length(self) -> int:
+        """Samples per latent frame."""
+        return self.frame_hop * self.latent_stride
+
+    @property
+    def frame_rate(self) -> float:
+        """Latent frames per second."""
+        return self.sample_rate / self.hop_length
+
+    @property
+    def num_pqmf_stages(self) -> int:
+        """Stages that divide the rate by 4, between the bands and the latents of `pqmf`."""
+        return max(0, (self.hop_length // self.num_bands).bit_length() // 2)

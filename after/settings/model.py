@@ -1,0 +1,120 @@
+"""The generative model and its training."""
+
+from dataclasses import dataclass, field
+
+from after.settings.checks import require
+from after.settings.optimization import TrainingSettings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StructureSettings:
+    """The structure encoder.
+
+    Attributes:
+        kind: what structure is made of; `midi` is a piano roll with velocities and onsets.
+        num_blocks: residual blocks.
+        kernel_size: taps of their convolutions over time.
+    """
+
+    kind: str = "midi"
+    num_blocks: int = 2
+    kernel_size: int = 9
+
+    def __post_init__(self) -> None:
+        require(self.kind == "midi", f"model.structure.kind is {self.kind!r}; this version knows 'midi'")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TimbreSettings:
+    """The timbre encoder.
+
+    Attributes:
+        size: numbers in a timbre, E.
+        width: features.
+        num_blocks: residual blocks.
+        kernel_size: taps of their convolutions over time.
+        noise: standard deviation of the noise added to the timbre (within +-1) in training, so that near vectors
+            sound alike.
+    """
+
+    size: int = 16
+    width: int = 160
+    num_blocks: int = 3
+    kernel_size: int = 5
+    noise: float = 0.05
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DenoiserSettings:
+    """The denoising network.
+
+    Attributes:
+        network: which one; `transformer` is the only one in this version.
+        width: features.
+        num_layers: blocks.
+        num_heads: attention heads, a divisor of the width.
+        window: frames that a block sees, the present one included.
+        expansion: inner features of the feed-forward parts as a multiple of the width.
+    """
+
+    network: str = "transformer"
+    width: int = 256
+    num_layers: int = 6
+    num_heads: int = 4
+    window: int = 64
+    expansion: int = 3
+
+    def __post_init__(self) -> None:
+        require(
+            self.network == "transformer",
+            f"model.denoiser.network is {self.network!r}; this version knows 'transformer'",
+        )
+        require(
+            self.width % self.num_heads == 0,
+            f"model.denoiser.width is {self.width}; it must be a multiple of num_heads ({self.num_heads})",
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelSettings:
+    """The generative model: structure encoder, timbre encoder, denoiser."""
+
+    structure: StructureSettings = field(default_factory=StructureSettings)
+    timbre: TimbreSettings = field(default_factory=TimbreSettings)
+    denoiser: DenoiserSettings = field(default_factory=DenoiserSettings)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DropoutSettings:
+    """How often training replaces conditions by their learned nulls; drawn independently of each other.
+
+    Attributes:
+        structure: share of items without structure.
+        timbre: share of items without timbre.
+        both: share of items without either, on top.
+    """
+
+    structure: float = 0.05
+    timbre: float = 0.1
+    both: float = 0.05
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DiffusionTrainingSettings:
+    """What `after train` reads from a preset.
+
+    Attributes:
+        model: the generative model.
+        training: the run.
+        dropout: of the conditions.
+        crop_frames: latent frames per item.
+        timbre_frames: latent frames of the other excerpt that gives the timbre.
+        validation_steps: sampler steps when validation generates audio.
+    """
+
+    model: ModelSettings = field(default_factory=ModelSettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    dropout: DropoutSettings = field(default_factory=DropoutSettings)
+    crop_frames: int = 160
+    timbre_frames: int = 128
+    validation_steps: int = 4
