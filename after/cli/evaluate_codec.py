@@ -117,8 +117,8 @@ def command(**arguments: Any) -> None:
     Figures of a reconstruction: log-mel and multi-scale STFT distance to the original (0 is equal), SI-SDR, share of
     the frames with a pitch whose pitch stays within 50 cents, A-weighted level difference, log-mel distance of the
     same input at -40 dB, and the level that digital silence comes back with. SI-SDR compares waveforms: a codec that
-    does not keep phases, as ours, scores far below 0 dB by construction, however alike it sounds. CREPE hears one
-    pitch at a time, so the figure says little about chords. Each folder of recordings is a group.
+    does not keep phases, as one that sounds sines, scores far below 0 dB by construction, however alike it sounds.
+    CREPE hears one pitch at a time, so the figure says little about chords. Each folder of recordings is a group.
     """
     options = CodecOptions(**arguments)
     _check(options)
