@@ -17,6 +17,10 @@ from typing import TypeVar
 
 import torch
 import torch.distributed as dist
+
+# Imported later (torch.optim does so), its default arguments would hold the group, and with it gloo's threads, until
+# the interpreter ends; in about 1 of 30 runs they then crash it.
+import torch.distributed.nn.functional
 from torch import Tensor, nn
 
 from after.errors import ConfigError, TrainingError

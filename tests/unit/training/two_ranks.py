@@ -99,6 +99,15 @@ def check_global_mean() -> None:
     torch.testing.assert_close(shared, gradient(range(8), lambda x: x))
 
 
+def check_that_nothing_keeps_the_group() -> None:
+    """What keeps it keeps its threads, which may crash the interpreter at its end."""
+    torch.optim.AdamW(nn.Linear(1, 1).parameters())
+    functions = vars(sys.modules["torch.distributed.nn.functional"]).values()
+    defaults = [value for function in functions for value in getattr(function, "__defaults__", None) or ()]
+    assert None in defaults
+    assert not any(isinstance(value, torch.distributed.ProcessGroup) for value in defaults)
+
+
 def check_loss_of_contact() -> None:
     """torchrun asks the remaining process to stop as soon as one has ended; here it is to notice by itself."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -117,6 +126,7 @@ if __name__ == "__main__":
         check_broadcast()
         check_gradients()
         check_global_mean()
+        check_that_nothing_keeps_the_group()
         check_loss_of_contact()
         Path(sys.argv[1], "done").touch()
         os._exit(0)
