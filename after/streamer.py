@@ -9,7 +9,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from after.codec.autoencoder import Codec
+from after.codec.load import AnyCodec
 from after.codec.streamer import CodecStreamer
 from after.conditioning.note_signals import NoteSignals
 from after.model import Model, branches_needed
@@ -46,7 +46,7 @@ class Streamer(Controlled):
     audio_state: list[Tensor]
     branches: list[int]
 
-    def __init__(self, codec: Codec, model: Model, *, num_voices: int = NUM_VOICES) -> None:
+    def __init__(self, codec: AnyCodec, model: Model, *, num_voices: int = NUM_VOICES) -> None:
         super().__init__()
         self.codec = CodecStreamer(codec)
         self.model = model
@@ -65,7 +65,7 @@ class Streamer(Controlled):
         self.frame = 0
         self._declare_methods(codec, model, num_voices)
 
-    def _declare_methods(self, codec: Codec, model: Model, num_voices: int) -> None:
+    def _declare_methods(self, codec: AnyCodec, model: Model, num_voices: int) -> None:
         hop, latents, inputs = codec.hop_length, codec.num_latents, self.num_inputs
         voices = "".join(f"pitch {n + 1}, velocity {n + 1}, " for n in range(num_voices))
         describe_method(self, "encode", (1, 1, latents, hop), "audio", "latent")

@@ -13,7 +13,13 @@ _PATH = click.Path(path_type=Path, exists=True)
 
 @click.command()
 @click.argument("run", type=_PATH)
-@click.option("--codec", required=True, type=_PATH, metavar="RUN_OR_FILE", help="The codec that RUN was trained with.")
+@click.option(
+    "--codec",
+    required=True,
+    type=_PATH,
+    metavar="RUN_OR_FILE",
+    help="The codec that RUN was trained with; a TorchScript file becomes part of the instrument.",
+)
 @click.option("--store", required=True, type=_PATH, help="The data set that RUN was trained on.")
 @click.option(
     "-o", "--out", required=True, type=click.Path(path_type=Path), metavar="FILE.safetensors", help="Where to write."

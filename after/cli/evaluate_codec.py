@@ -11,7 +11,7 @@ import click
 from after.errors import AudioError, ConfigError
 
 if TYPE_CHECKING:
-    from after.codec.autoencoder import Codec
+    from after.codec.load import AnyCodec
     from after.evaluation.codec_costs import CodecCosts
     from after.evaluation.codec_reconstruction import Original, System
     from after.evaluation.codec_report import Reconstructions
@@ -153,11 +153,11 @@ def _check(options: CodecOptions) -> None:
         raise ConfigError("--opus needs --audio: name recordings to send through it")
 
 
-def _load(sources: tuple[str, ...]) -> dict[str, "Codec"]:
+def _load(sources: tuple[str, ...]) -> dict[str, "AnyCodec"]:
     """Load every codec under the name it was given, or that of its file or folder."""
     from after.evaluation.codec_systems import load_any_codec
 
-    codecs: dict[str, Codec] = {}
+    codecs: dict[str, AnyCodec] = {}
     for text in sources:
         label, equals, rest = text.partition("=")
         is_named = bool(equals) and not Path(text).exists()
@@ -169,7 +169,7 @@ def _load(sources: tuple[str, ...]) -> dict[str, "Codec"]:
     return codecs
 
 
-def _reconstruct(options: CodecOptions, codecs: Mapping[str, "Codec"]) -> "Reconstructions":
+def _reconstruct(options: CodecOptions, codecs: Mapping[str, "AnyCodec"]) -> "Reconstructions":
     """Send the recordings through every system; those that cannot be read are named and left out."""
     from after.data.prepare_discovery import FileFilter, find_files
     from after.evaluation.codec_reconstruction import measure_silence_db, try_systems
@@ -228,7 +228,7 @@ def _print_table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...
     Console(width=None if Console().is_terminal else 150).print(table)
 
 
-def _measure_costs(options: CodecOptions, codecs: Mapping[str, "Codec"]) -> "dict[str, CodecCosts]":
+def _measure_costs(options: CodecOptions, codecs: Mapping[str, "AnyCodec"]) -> "dict[str, CodecCosts]":
     """Measure and show what the codecs cost; nothing if that was not asked for."""
     from after.evaluation import codec_costs as report
 

@@ -15,16 +15,26 @@ from after.cli.training_options import TrainingOptions, show_outcome, show_setti
     required=True,
     metavar="RUN_OR_FILE",
     type=click.Path(path_type=Path),
-    help="Run folder of train_autoencoder, or a checkpoint or exported codec file.",
+    help="Run folder of train_autoencoder, a checkpoint or codec file of it, or a TorchScript file of another program.",
 )
-def command(codec: Path, **parameters: Any) -> None:
+@click.option(
+    "--codec-sample-rate",
+    type=click.IntRange(min=1),
+    metavar="HZ",
+    help="Of a TorchScript codec that does not state it.",
+)
+def command(codec: Path, codec_sample_rate: int | None, **parameters: Any) -> None:
     """Train the diffusion model on the prepared data set STORE, on the latents of a trained codec.
+
+    A codec of another program, such as RAVE, is a TorchScript file (.ts) that was exported for streaming: mono, at the
+    store's sample rate, with methods encode and decode.
 
     Ctrl-C saves and stops (exit code 75); a second Ctrl-C stops at once. The same command goes on where the run
     stopped.
 
     \b
     after train data/store --codec runs/codec --out runs/piano
+    after train data/store --codec rave.ts --out runs/piano
     after train data/store --codec runs/codec --out runs/piano --preset midi --set model.denoiser.width=256
     """  # noqa: D301 - click reads the backspace as "do not wrap"
     from after.settings import DiffusionTrainingSettings
@@ -38,6 +48,12 @@ def command(codec: Path, **parameters: Any) -> None:
 
     options.use_threads()
     outcome = train_diffusion(
-        settings, options.store, options.out, codec=codec, time_limit_s=options.time_limit_s, device=options.device
+        settings,
+        options.store,
+        options.out,
+        codec=codec,
+        codec_sample_rate=codec_sample_rate,
+        time_limit_s=options.time_limit_s,
+        device=options.device,
     )
     show_outcome(outcome, options)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from after.codec.autoencoder import Codec
+from after.codec.load import AnyCodec
 
 _TRAINING_COPIES = 5
 """Of every weight: itself, its gradient, two moments of AdamW, the moving average."""
@@ -44,7 +45,7 @@ class CodecCost:
 
 
 @torch.no_grad()
-def measure_cost(codec: Codec) -> CodecCost:
+def measure_cost(codec: AnyCodec) -> CodecCost:
     """Count a codec's operations at the smallest block it streams, usually one frame per call, on the CPU."""
     hop, rate, encoder, decoder = codec.hop_length, codec.sample_rate, codec.encoder, codec.decoder
     audio = torch.zeros(1, math.lcm(encoder.block_size, hop), 1)

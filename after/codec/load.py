@@ -1,18 +1,29 @@
-"""Load a trained codec from a run folder or a file."""
+"""Load a codec: one trained here, from a run folder or a file, or one that another program exported."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from after.checkpoint import load_into, read_weights
 from after.codec.autoencoder import Codec
 from after.codec.build import build_codec
-from after.config import from_dict
+from after.codec.foreign.archive import is_foreign, read_archive
+from after.codec.foreign.codec import ForeignCodec, open_foreign, rebuild_foreign
+from after.codec.foreign.settings import FOREIGN_KIND, ForeignSettings
+from after.config import from_dict, to_dict
 from after.errors import CheckpointError
 from after.settings import CodecSettings
 
+AnyCodec = Codec | ForeignCodec
+"""What encodes and decodes, whoever trained it."""
+
+_ARCHIVE = "archive"
+
 
 def load_codec(source: str | Path) -> tuple[Codec, CodecSettings]:
-    """Load a codec's averaged weights, in evaluation mode.
+    """Load the averaged weights of a codec that was trained here, in evaluation mode.
 
     Args:
         source: a run folder of `after train_autoencoder`, one of its checkpoints, or a weights file.
@@ -28,3 +39,52 @@ def load_codec(source: str | Path) -> tuple[Codec, CodecSettings]:
     codec = build_codec(settings)
     load_into(codec, tensors)
     return codec.eval(), settings
+
+
+def open_codec(
+    source: str | Path, *, known: object = None, sample_rate: int | None = None
+) -> tuple[AnyCodec, dict[str, object]]:
+    """Load a codec of any origin, in evaluation mode, and the table that describes it in a snapshot.
+
+    Args:
+        source: as for `load_codec`, or a TorchScript file of another program (RAVE, say).
+        known: the table of a model that was trained with the codec; a foreign codec takes from it what was measured.
+        sample_rate: Hz, for a foreign codec that does not state it.
+
+    Raises:
+        CheckpointError: if there is no codec, or it cannot be used.
+    """
+    if not is_foreign(source):
+        own, settings = load_codec(source)
+        return own, to_dict(settings)
+    path = Path(source)
+    if isinstance(known, Mapping):
+        if known.get("kind") != FOREIGN_KIND:
+            raise CheckpointError(f"{path} is another program's codec; the model was trained with one of ours: name it")
+        codec = rebuild_foreign(read_archive(path), from_dict(ForeignSettings, known), str(path))
+    else:
+        codec = open_foreign(path, sample_rate=sample_rate)
+    return codec, to_dict(codec.settings)
+
+
+def stored_tensors(codec: AnyCodec) -> dict[str, Tensor]:
+    """Give what is stored of a codec inside an instrument file."""
+    if isinstance(codec, ForeignCodec):
+        return {_ARCHIVE: torch.frombuffer(bytearray(codec.archive), dtype=torch.uint8)}
+    return codec.state_dict()
+
+
+def rebuild_codec(table: Mapping[str, object], tensors: Mapping[str, Tensor]) -> AnyCodec:
+    """Build a codec again from its table and `stored_tensors`, in evaluation mode.
+
+    Raises:
+        CheckpointError: if they do not fit together.
+    """
+    if table.get("kind") == FOREIGN_KIND:
+        if _ARCHIVE not in tensors:
+            raise CheckpointError("the file of the foreign codec is missing: bundle the instrument again")
+        archive = tensors[_ARCHIVE].numpy().tobytes()
+        return rebuild_foreign(archive, from_dict(ForeignSettings, table), "the instrument's codec")
+    codec = build_codec(from_dict(CodecSettings, table))
+    load_into(codec, tensors)
+    return codec.eval()

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from after.codec.autoencoder import Codec
+from after.codec.load import AnyCodec
 from after.codec.streamer import CodecStreamer
 from after.streaming.archive import compile_module
 from after.streaming.timing import one_thread, time_calls_ms
@@ -43,7 +43,7 @@ class BlockSpeed:
     least_ms: float
 
 
-def script_codec(codec: Codec) -> torch.jit.ScriptModule:
+def script_codec(codec: AnyCodec) -> torch.jit.ScriptModule:
     """Compile the stream of a codec, as the exporter does.
 
     Raises:
@@ -54,7 +54,7 @@ def script_codec(codec: Codec) -> torch.jit.ScriptModule:
 
 @torch.inference_mode()
 def measure_speeds(
-    scripted: Any, codec: Codec, *, seconds: float, block_sizes: Sequence[int] = BLOCK_SIZES
+    scripted: Any, codec: AnyCodec, *, seconds: float, block_sizes: Sequence[int] = BLOCK_SIZES
 ) -> list[BlockSpeed]:
     """Time `encode` and `decode` separately.
 
@@ -75,7 +75,7 @@ def measure_speeds(
     return speeds
 
 
-def round_block(codec: Codec, num_samples: int) -> int:
+def round_block(codec: AnyCodec, num_samples: int) -> int:
     """Give the smallest block of at least so many samples that a codec's stream takes."""
     unit = max(codec.encoder.block_size, codec.decoder.block_size * codec.hop_length)
     return -(-num_samples // unit) * unit

@@ -6,7 +6,7 @@
 import torch
 from torch import Tensor, nn
 
-from after.codec.autoencoder import Codec
+from after.codec.load import AnyCodec
 from after.streaming.host import check_block, describe_attribute, describe_method, is_stale
 
 
@@ -22,7 +22,7 @@ class CodecStreamer(nn.Module):
     encode_state: list[Tensor]
     decode_state: list[Tensor]
 
-    def __init__(self, codec: Codec) -> None:
+    def __init__(self, codec: AnyCodec) -> None:
         super().__init__()
         self.encoder = codec.encoder
         self.decoder = codec.decoder

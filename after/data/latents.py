@@ -2,21 +2,26 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
+from itertools import chain
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from after.codec.autoencoder import Codec
+from after.codec.foreign.codec import ForeignCodec
+from after.codec.load import AnyCodec
 from after.data.store import Store
 from after.errors import DataError
 
 _BATCH = 8
 
 
-def codec_hash(codec: Codec) -> str:
+def codec_hash(codec: AnyCodec) -> str:
     """Give a short name that changes with anything that decides latents: the encoder's weights, windows and filters."""
     digest = hashlib.blake2b(digest_size=8)
+    if isinstance(codec, ForeignCodec):
+        digest.update(codec.fingerprint)
+        return digest.hexdigest()
     digest.update(f"{codec.sample_rate} {codec.hop_length}".encode())
     for name, tensor in sorted({**dict(codec.encoder.named_buffers()), **codec.encoder.state_dict()}.items()):
         digest.update(name.encode())
@@ -25,7 +30,7 @@ def codec_hash(codec: Codec) -> str:
 
 
 @torch.inference_mode()
-def encode_store(store: Store, codec: Codec, *, progress: Callable[[int, int], None] | None = None) -> str:
+def encode_store(store: Store, codec: AnyCodec, *, progress: Callable[[int, int], None] | None = None) -> str:
     """Add the latents [L, D] (float16) of every chunk that has none yet; interrupted, the next call goes on.
 
     Args:
@@ -50,7 +55,7 @@ def encode_store(store: Store, codec: Codec, *, progress: Callable[[int, int], N
     name = f"latents/{codec_hash(codec)}"
     keys = store.keys()
     missing = [key for key in keys if not store.has(key, name)]
-    device = next(codec.parameters()).device
+    device = next(chain(codec.parameters(), codec.buffers())).device
     done = len(keys) - len(missing)
 
     def encoded() -> Iterator[tuple[str, dict[str, NDArray[np.float16]]]]:

@@ -3,8 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from after.codec.autoencoder import Codec
 from after.codec.cost import CodecCost, measure_cost
+from after.codec.load import AnyCodec
 from after.codec.speed import BLOCK_SIZES, BlockSpeed, measure_speeds, round_block, script_codec
 from after.evaluation.codec_memory import measure_memory_mb
 from after.evaluation.codec_report import number
@@ -67,7 +67,7 @@ class CodecCosts:
         return plain
 
 
-def measure_costs(codec: Codec, *, seconds: float) -> CodecCosts:
+def measure_costs(codec: AnyCodec, *, seconds: float) -> CodecCosts:
     """Measure everything on one thread.
 
     Args:

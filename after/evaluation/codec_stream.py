@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from after.codec.autoencoder import Codec
+from after.codec.load import AnyCodec
 from after.codec.speed import round_block
 from after.codec.streamer import CodecStreamer
 from after.evaluation.lag import find_lag
@@ -74,7 +74,7 @@ class MeasuredLatency:
     envelope_samples: int
 
 
-def compare_streams(codec: Codec, archive: bytes | None = None) -> list[StreamErrors]:
+def compare_streams(codec: AnyCodec, archive: bytes | None = None) -> list[StreamErrors]:
     """Stream noise in several ways, and compare with the whole sequence.
 
     Args:
@@ -99,7 +99,7 @@ def compare_streams(codec: Codec, archive: bytes | None = None) -> list[StreamEr
 
 
 @torch.inference_mode()
-def _compare(codec: Codec, runs: Mapping[str, Any], divisions: Mapping[str, Sequence[int]]) -> list[StreamErrors]:
+def _compare(codec: AnyCodec, runs: Mapping[str, Any], divisions: Mapping[str, Sequence[int]]) -> list[StreamErrors]:
     hop = codec.hop_length
     generator = torch.Generator().manual_seed(0)
     audio = 0.1 * torch.randn(1, 1, round_block(codec, _NUM_FRAMES * 1024), generator=generator)
@@ -127,7 +127,7 @@ def _difference(streamed: Tensor, whole: Tensor, lag: int) -> float:
     return float(error / whole.abs().max().clamp_min(1.0))
 
 
-def measure_latency(codec: Codec) -> MeasuredLatency:
+def measure_latency(codec: AnyCodec) -> MeasuredLatency:
     """Measure by changing single samples, and by cross-correlation of notes with their reconstruction."""
     notes = _plucked_notes(codec)
     audio = torch.from_numpy(notes)[None]
@@ -142,7 +142,7 @@ def measure_latency(codec: Codec) -> MeasuredLatency:
 
 
 @torch.inference_mode()
-def find_first_change(codec: Codec) -> tuple[int, int] | None:
+def find_first_change(codec: AnyCodec) -> tuple[int, int] | None:
     """Give the least and the most samples from a changed input sample to the first change of the streamed output.
 
     The same arithmetic on the same numbers gives the same bits, so any difference counts.
@@ -169,7 +169,7 @@ def find_first_change(codec: Codec) -> tuple[int, int] | None:
     return (min(found), max(found)) if found else None
 
 
-def _plucked_notes(codec: Codec) -> FloatAudio:
+def _plucked_notes(codec: AnyCodec) -> FloatAudio:
     """Give a few decaying notes [1, T], each starting at once, at times that no frame divides."""
     rate = codec.sample_rate
     audio = np.zeros(round_block(codec, 2 * rate), dtype=np.float64)

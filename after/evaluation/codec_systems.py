@@ -12,8 +12,7 @@ import torch
 
 from after.audio import resample
 from after.checkpoint import WEIGHTS_SUFFIX, read_snapshot
-from after.codec.autoencoder import Codec
-from after.codec.load import load_codec
+from after.codec.load import AnyCodec, open_codec
 from after.errors import AudioError
 from after.evaluation.codec_reconstruction import FloatAudio, Sounded
 from after.evaluation.lag import find_lag
@@ -40,12 +39,12 @@ def bits_per_latent(noise: float) -> float:
     return 0.5 * math.log2(1.0 + 1.0 / noise**2) if noise > 0.0 else math.inf
 
 
-def training_noise(codec: Codec) -> float:
+def training_noise(codec: AnyCodec) -> float:
     """Give the standard deviation of the noise that a codec's training added to latents; 0 for a foreign codec."""
     return float(getattr(codec, "latent_noise", 0.0))
 
 
-def latent_kbps(codec: Codec, noise: float) -> float:
+def latent_kbps(codec: AnyCodec, noise: float) -> float:
     """Give the bit budget of all latents of a codec at a noise of this standard deviation; NaN without noise."""
     if noise <= 0.0:
         return float("nan")
@@ -64,7 +63,7 @@ class CodecSystem:
     """
 
     name: str
-    codec: Codec
+    codec: AnyCodec
     latent_noise: float = 0.0
 
     @torch.inference_mode()
@@ -167,7 +166,7 @@ def _fit(audio: FloatAudio, num_samples: int) -> FloatAudio:
     return np.pad(audio[:, :num_samples], ((0, 0), (0, max(0, num_samples - audio.shape[1]))))
 
 
-def load_any_codec(source: Path) -> Codec:
+def load_any_codec(source: Path) -> AnyCodec:
     """Load a codec by itself, or the one inside an instrument file, in evaluation mode.
 
     Raises:
@@ -175,4 +174,4 @@ def load_any_codec(source: Path) -> Codec:
     """
     if source.is_file() and source.suffix == WEIGHTS_SUFFIX and read_snapshot(source).get("kind") == "instrument":
         return read_parts(source).codec
-    return load_codec(source)[0]
+    return open_codec(source)[0]

@@ -9,8 +9,8 @@ from torch import Tensor
 
 import after
 from after.checkpoint import latest_checkpoint, load_into, read_snapshot, read_weights, write_checkpoint
-from after.codec.autoencoder import Codec
-from after.codec.load import load_codec
+from after.codec.foreign.archive import is_foreign
+from after.codec.load import AnyCodec, open_codec, stored_tensors
 from after.config import from_dict, to_dict
 from after.data.excerpts import Excerpts
 from after.data.latents import codec_hash
@@ -31,7 +31,8 @@ class BundleJob:
 
     Attributes:
         run: run folder of `after train`, or one of its checkpoints.
-        codec: run folder of `after train_autoencoder`, one of its checkpoints, or a codec file.
+        codec: run folder of `after train_autoencoder`, one of its checkpoints, a codec file, or the TorchScript file of
+            another program's codec.
         store: the data set that the run was trained on.
         names: groups of the store (instruments) to their names in the file; the others keep theirs.
         groups: the groups that become timbres; empty for all.
@@ -57,7 +58,7 @@ class Trained:
     """A trained model with its codec, both in evaluation mode, and where they come from."""
 
     model: Model
-    codec: Codec
+    codec: AnyCodec
     snapshot: Mapping[str, object]
     iterations: int
     codec_iterations: int
@@ -77,14 +78,14 @@ def load_trained(run: Path, codec: Path) -> Trained:
     tensors, snapshot = read_weights(run, "model")
     if snapshot.get("kind") != "diffusion":
         raise CheckpointError(f"{run} holds a {snapshot.get('kind', 'model')}, not a run of after train")
-    network, settings = load_codec(codec)
+    network, table = open_codec(codec, known=snapshot.get("codec"))
     name = f"latents/{codec_hash(network)}"
-    if snapshot.get("codec") != to_dict(settings) or snapshot.get("latents") != name:
+    if snapshot.get("codec") != table or snapshot.get("latents") != name:
         raise CheckpointError(
             f"{run} was trained on {snapshot.get('latents')}, but {codec} gives {name}: "
             "name the codec (or the checkpoint of it) that the run was trained with"
         )
-    model = build_model(_model_settings(snapshot), settings.num_latents)
+    model = build_model(_model_settings(snapshot), network.num_latents)
     load_into(model, tensors)
     return Trained(model.eval(), network, snapshot, _iterations(run), _iterations(codec))
 
@@ -111,8 +112,8 @@ def bundle(job: BundleJob, out: str | Path) -> dict[str, object]:
     with Store.open(job.store) as store:
         timbres, records = _timbres(job, trained, store)
     tensors = {f"timbres.{name}": vector for name, vector in timbres.items()}
-    for prefix, module in (("codec", trained.codec), ("model", trained.model)):
-        tensors |= {f"{prefix}.{name}": tensor for name, tensor in module.state_dict().items()}
+    for prefix, stored in (("codec", stored_tensors(trained.codec)), ("model", trained.model.state_dict())):
+        tensors |= {f"{prefix}.{name}": tensor for name, tensor in stored.items()}
     snapshot = _snapshot(job, trained, records)
     try:
         with written_atomically(out) as temporary:
@@ -131,7 +132,9 @@ def _model_settings(snapshot: Mapping[str, object]) -> ModelSettings:
 
 
 def _iterations(source: Path) -> int:
-    """Give the optimiser updates behind a run folder or checkpoint, 0 where a plain file does not say."""
+    """Give the optimiser updates behind a run folder or checkpoint, 0 where a file does not say."""
+    if is_foreign(source):
+        return 0
     path = latest_checkpoint(source) if source.is_dir() else source
     state = read_snapshot(path).get("training_state") if path is not None else None
     return int(state["iteration"]) if isinstance(state, Mapping) else 0

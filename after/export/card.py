@@ -35,12 +35,15 @@ def describe_instrument(path: str | Path) -> list[str]:
 
 
 def _parts(path: Path) -> Iterator[str]:
-    """Say how many weights each part of a safetensors file has, without loading them."""
+    """Say how many weights each part of a safetensors file has, without loading them; of a file inside it, the size."""
     counts: dict[str, int] = {}
     with safe_open(path, framework="pt", device="cpu") as file:
         for name in file.keys():  # noqa: SIM118 - not a dict
-            part = name.partition(".")[0]
-            counts[part] = counts.get(part, 0) + prod(file.get_slice(name).get_shape())
+            part, count = name.partition(".")[0], prod(file.get_slice(name).get_shape())
+            if file.get_slice(name).get_dtype() == "U8":
+                yield f"{part} {count / 1e6:.2f} MB"
+            else:
+                counts[part] = counts.get(part, 0) + count
     for part, count in counts.items():
         yield f"{part} {count / 1e6:.2f} M" if count >= 10_000 else f"{part} {count}"
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from after.codec.autoencoder import Codec
+from after.codec.load import AnyCodec
 from after.errors import ExportError
 from after.export.operators import unsupported_operators
 from after.streaming.stepping import run_blocks
@@ -101,7 +101,7 @@ def measure_stream(loaded: Any, name: str, x: Tensor, whole: Tensor, *, lag: int
 
 
 @torch.no_grad()
-def check_codec(loaded: Any, codec: Codec) -> dict[str, float]:
+def check_codec(loaded: Any, codec: AnyCodec) -> dict[str, float]:
     """Compare the exported `encode` and `decode` with the codec itself; give the largest differences."""
     errors: dict[str, list[float]] = {"encode": [], "decode": []}
     for batch_size in BATCH_SIZES:

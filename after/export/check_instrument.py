@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from after.codec.autoencoder import Codec
+from after.codec.load import AnyCodec
 from after.export.check import BATCH_SIZES, NUM_FRAMES, check_codec, measure_stream, noise, worst
 from after.instrument.events import HeldNotes, NoteEvent
 from after.model import Model
@@ -17,7 +17,7 @@ _NOTES_PER_ITEM = 12
 
 
 @torch.no_grad()
-def check_instrument(loaded: Any, codec: Codec, model: Model) -> dict[str, float]:
+def check_instrument(loaded: Any, codec: AnyCodec, model: Model) -> dict[str, float]:
     """Compare all methods of an exported instrument with its codec and model; give the largest differences.
 
     Raises:

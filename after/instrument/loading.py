@@ -9,14 +9,13 @@ import torch
 from torch import Tensor
 
 from after.checkpoint import load_into, read_checkpoint
-from after.codec.autoencoder import Codec
-from after.codec.build import build_codec
+from after.codec.load import AnyCodec, rebuild_codec
 from after.conditioning.roll import ROLL_CHANNELS
 from after.config import from_dict
 from after.errors import CheckpointError, ExportError, InstrumentError
 from after.manifest import EXPORT_SUFFIX, read_manifest
 from after.model import Model, build_model
-from after.settings import CodecSettings, ModelSettings
+from after.settings import ModelSettings
 from after.streamer import Streamer
 
 
@@ -43,7 +42,7 @@ class Engine(Protocol):
 class InstrumentParts:
     """What an instrument's weights file holds, in evaluation mode."""
 
-    codec: Codec
+    codec: AnyCodec
     model: Model
     timbres: Mapping[str, Tensor]
     snapshot: Mapping[str, object]
@@ -83,13 +82,11 @@ def read_parts(path: str | Path) -> InstrumentParts:
     tensors, snapshot = read_checkpoint(path)
     if snapshot.get("kind") != "instrument":
         raise CheckpointError(f"{path} holds a {snapshot.get('kind', 'model')}, not an instrument")
-    codec_settings = from_dict(CodecSettings, table_of(snapshot, "codec"))
-    codec = build_codec(codec_settings)
-    model = build_model(from_dict(ModelSettings, table_of(snapshot, "model")), codec_settings.num_latents)
-    load_into(codec, _under("codec.", tensors))
+    codec = rebuild_codec(table_of(snapshot, "codec"), _under("codec.", tensors))
+    model = build_model(from_dict(ModelSettings, table_of(snapshot, "model")), codec.num_latents)
     load_into(model, _under("model.", tensors))
     timbres = {name: vector.float() for name, vector in _under("timbres.", tensors).items()}
-    return InstrumentParts(codec=codec.eval(), model=model.eval(), timbres=timbres, snapshot=snapshot)
+    return InstrumentParts(codec=codec, model=model.eval(), timbres=timbres, snapshot=snapshot)
 
 
 def load_engine(path: Path) -> LoadedInstrument:

@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
 
-from after.codec.autoencoder import Codec
-from after.codec.load import load_codec
+from after.codec.load import AnyCodec
 from after.config import to_dict
 from after.data.excerpts import Batch, Excerpts
 from after.data.latents import codec_hash, encode_store
@@ -25,6 +24,7 @@ from after.training.distributed import on_primary, process_group, share
 from after.training.loop import Task, open_run, run_task
 from after.training.outcome import Outcome
 from after.training.run import Run
+from after.training.trained_codec import open_training_codec
 from after.training.updates import Updates
 
 logger = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class _Parts:
     """What the loop works on."""
 
     model: Model
-    codec: Codec
+    codec: AnyCodec
     train: Excerpts
     held_out: Excerpts
     run: Run
@@ -110,7 +110,7 @@ def validate(parts: _Parts, settings: DiffusionTrainingSettings, iteration: int)
     return mean
 
 
-def _encode(store_path: str | Path, codec: Codec) -> str:
+def _encode(store_path: str | Path, codec: AnyCodec) -> str:
     """Encode what the store lacks of this codec's latents, with a progress bar; a complete store is only read."""
     with Store.open(store_path) as store:  # opened for writing, a missing store would be made
         store.check_rate(codec.sample_rate)
@@ -133,6 +133,7 @@ def train_diffusion(
     run_folder: str | Path,
     *,
     codec: str | Path,
+    codec_sample_rate: int | None = None,
     time_limit_s: float | None = None,
     device: str = "auto",
 ) -> Outcome:
@@ -144,7 +145,8 @@ def train_diffusion(
         settings: model and training.
         store_path: from `after prepare_dataset`, with notes.
         run_folder: checkpoints, settings, metrics; made if need be.
-        codec: run folder or file of a trained codec.
+        codec: run folder or file of a trained codec, or the TorchScript file of another program's.
+        codec_sample_rate: Hz, for a TorchScript file that does not state it.
         time_limit_s: stop (saved) after so many seconds.
         device: `auto`, `cpu` or `cuda`.
 
@@ -156,20 +158,22 @@ def train_diffusion(
     training = settings.training
     with process_group(device) as place:
         items = share(training.batch_size)
-        network, codec_settings = load_codec(codec)
-        network = network.to(place)
+        network, table = open_training_codec(
+            codec, store_path, run_folder, settings, place, sample_rate=codec_sample_rate
+        )
+        frame_rate = network.sample_rate / network.hop_length
         name = on_primary(lambda: _encode(store_path, network)) or f"latents/{codec_hash(network)}"
-        snapshot = {"kind": "diffusion", "codec": to_dict(codec_settings), "latents": name, **to_dict(settings)}
+        snapshot = {"kind": "diffusion", "codec": table, "latents": name, **to_dict(settings)}
         with Store.open(store_path) as store, open_run(run_folder, snapshot, training) as run:
             torch.manual_seed(training.seed)
-            model = build_model(settings.model, codec_settings.num_latents).to(place)
-            train, held_out = _read_excerpts(store, settings, name, codec_settings.frame_rate)
+            model = build_model(settings.model, network.num_latents).to(place)
+            train, held_out = _read_excerpts(store, settings, name, frame_rate)
             parts = _Parts(model, network, train, held_out, run)
             task = Task(
                 updates=Updates(model, lambda batch, i: _update_loss(model, batch, settings, i, items), training),
                 run=run,
                 settings=training,
-                audio_s=training.batch_size * settings.crop_frames / codec_settings.frame_rate,
+                audio_s=training.batch_size * settings.crop_frames / frame_rate,
                 batch=lambda iteration: train.batch(iteration, training.batch_size, training.seed, items=items),
                 validate=lambda iteration: validate(parts, settings, iteration),
             )

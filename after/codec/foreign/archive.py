@@ -1,0 +1,119 @@
+"""The file of a foreign codec: read it, load it, and find what it says about itself."""
+
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from after.errors import CheckpointError
+from after.manifest import EXPORT_SUFFIX
+
+_RATE_NAMES = ("sampling_rate", "sr", "sample_rate")
+_RATE_METHOD = "get_sample_rate"
+
+RUN_ERRORS = (RuntimeError, torch.jit.Error)
+"""What running a TorchScript file raises."""
+
+
+def is_foreign(source: str | Path) -> bool:
+    """Tell whether a codec's source is a TorchScript file, or means to be one."""
+    path = Path(source)
+    return path.suffix == EXPORT_SUFFIX or (path.is_file() and zipfile.is_zipfile(path))
+
+
+def read_archive(path: Path) -> bytes:
+    """Read the whole file.
+
+    Raises:
+        CheckpointError: if it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(
+            f"cannot read the codec {path}: {error.strerror or error}; name a TorchScript file"
+        ) from error
+
+
+def load_archive(archive: bytes, name: str) -> torch.jit.ScriptModule:
+    """Load the module, for the CPU and in evaluation mode.
+
+    Args:
+        archive: the file's content.
+        name: of the file, for messages.
+
+    Raises:
+        CheckpointError: if it is no TorchScript file, or lacks a method.
+    """
+    try:
+        module: torch.jit.ScriptModule = torch.jit.load(io.BytesIO(archive), map_location="cpu")  # type: ignore[no-untyped-call]
+    except (RuntimeError, ValueError) as error:
+        raise CheckpointError(
+            f"{name} is not a TorchScript file, or it is damaged ({last_line(error)}): a codec of another program must "
+            "be exported by torch.jit, as RAVE's export does"
+        ) from error
+    missing = [method for method in ("encode", "decode") if not module._c._has_method(method)]
+    if missing:
+        has = ", ".join(sorted(module._c._method_names())) or "none"
+        raise CheckpointError(
+            f"{name} has no method {' and no method '.join(missing)}; it has {has}: a codec needs encode (audio to "
+            "latents) and decode (latents to audio), so export it with both"
+        )
+    for parameter in module.parameters():
+        parameter.requires_grad_(False)
+    return module.eval()
+
+
+def declared_params(module: torch.jit.ScriptModule, method: str) -> tuple[int, int, int, int] | None:
+    """Read what the file says of a method: input channels and ratio, output channels and ratio; None if nothing."""
+    params = getattr(module, f"{method}_params", None)
+    if not isinstance(params, Tensor) or params.numel() != 4:
+        return None
+    first, second, third, fourth = (int(value) for value in params.flatten().tolist())
+    return first, second, third, fourth
+
+
+def find_sample_rate(module: torch.jit.ScriptModule, name: str, given: int | None) -> int:
+    """Find the sample rate in Hz.
+
+    Args:
+        module: loaded.
+        name: of the file, for messages.
+        given: what the user says.
+
+    Raises:
+        CheckpointError: if neither file nor user say it, or they differ.
+    """
+    stated = _stated_rate(module)
+    if stated is None and given is None:
+        raise CheckpointError(
+            f"{name} does not state its sample rate (looked for {', '.join(_RATE_NAMES)}): give it to "
+            "after train with --codec-sample-rate HZ, or keep it in the file as an attribute of such a name"
+        )
+    if stated is not None and given is not None and stated != given:
+        raise CheckpointError(
+            f"{name} states a sample rate of {stated} Hz, {given} Hz was given: leave --codec-sample-rate away"
+        )
+    return int(stated or given or 0)
+
+
+def _stated_rate(module: torch.jit.ScriptModule) -> int | None:
+    for name in _RATE_NAMES:
+        value: Any = getattr(module, name, None)
+        if isinstance(value, Tensor) and value.numel() == 1:
+            value = value.item()
+        if isinstance(value, int | float) and value > 0:
+            return round(value)
+    if module._c._has_method(_RATE_METHOD):
+        value = getattr(module, _RATE_METHOD)()
+        return round(value) if isinstance(value, int | float) and value > 0 else None
+    return None
+
+
+def last_line(error: BaseException) -> str:
+    """Give the line of an error's message that says what happened; TorchScript puts a traceback before it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
