@@ -31,17 +31,23 @@ def generator_loss(fake: Sequence[Judgement]) -> Tensor:
 
 
 def feature_loss(real: Sequence[Judgement], fake: Sequence[Judgement]) -> Tensor:
-    """Give the mean over discriminators and layers of |real - fake| relative to |real|; equation 2.
+    """Give the mean over discriminators and layers of |real - fake| relative to |real|, per item; equation 2.
 
-    The recording's features count as constants.
+    The recording's features count as constants. Each item is measured by its own features, so that a batch that several
+    processes share has the same loss.
     """
     distances = [
-        # a mean's gradient has no memory format, and the layers below would take twice the time for it
-        F.l1_loss(b.float(), a, reduction="sum") / a.abs().sum().clamp_min(_SMALLEST)
+        _relative_distance(a.detach().float(), b.float())
         for (_, of_real), (_, of_fake) in zip(real, fake, strict=True)
-        for a, b in zip((x.detach().float() for x in of_real), of_fake, strict=True)
+        for a, b in zip(of_real, of_fake, strict=True)
     ]
     return torch.stack(distances).mean()
+
+
+def _relative_distance(real: Tensor, fake: Tensor) -> Tensor:
+    """Give the mean over items of sum |real - fake| / sum |real|."""
+    inner = tuple(range(1, real.dim()))
+    return ((fake - real).abs().sum(inner) / real.abs().sum(inner).clamp_min(_SMALLEST)).mean()
 
 
 def _alone(value: Tensor) -> Tensor:

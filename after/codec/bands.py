@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from after.codec.level import FrameLevel
+
 _CORNER_HZ = 200.0
 
 
@@ -54,3 +56,24 @@ class BandLevels(nn.Module):
         spectrum = torch.view_as_real(torch.fft.rfft(frames * self.gain))
         power = spectrum.square().sum(dim=-1)
         return 0.5 * torch.log(torch.matmul(power, self.filters) + self.floor_power)
+
+
+class RelativeLevels(nn.Module):
+    """Turn windowed frames [B, L, N] into their level, and the levels of bands beside it, [B, L, 1 + D].
+
+    A gain moves the first number and leaves the others alone, so quiet sound looks like loud sound.
+
+    Args:
+        window: [N] that the frames were cut with.
+        bands: gives the levels of frames at full level.
+    """
+
+    def __init__(self, window: Tensor, bands: BandLevels) -> None:
+        super().__init__()
+        self.level = FrameLevel(window)
+        self.bands = bands
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Give 0.5 ln of the mean square, then what is left of the bands' levels without it."""
+        level = self.level(frames)
+        return torch.cat([level, self.bands(frames * torch.exp(-level))], dim=2)

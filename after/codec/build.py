@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from after.codec.autoencoder import Codec
-from after.codec.bands import BandLevels, spread_bands
+from after.codec.bands import BandLevels, RelativeLevels, spread_bands
 from after.codec.bottleneck import LatentNorm
 from after.codec.convolutions import BandEncoder, build_decoder_body, build_encoder_body
 from after.codec.heads import MdctHead, SpectrumHead
@@ -28,21 +28,29 @@ _MOMENTUM = 0.02
 
 def build_codec(settings: CodecSettings) -> Codec:
     """Build a codec with fresh weights from its settings."""
-    is_learned = settings.analysis != "bands"
+    is_learned = settings.analysis in ("spectrum", "pqmf")
+    has_level = settings.analysis != "bands"
     norm = LatentNorm(settings.num_latents, momentum=_MOMENTUM if is_learned else 0.0)
-    encoder = {"bands": _bands, "spectrum": _spectrum, "pqmf": _pqmf}[settings.analysis](settings, norm)
     body, source, last = _build_pqmf_parts(settings) if settings.synthesis == "pqmf" else _build_frame_parts(settings)
-    layers = [KeepLevel(Serial(body), norm), Gained(source)] if is_learned else [*body, source]
+    layers = [KeepLevel(Serial(body), norm), Gained(source)] if has_level else [*body, source]
     return Codec(
-        encoder,
+        _build_encoder(settings, norm),
         Serial([*layers, last]),
         norm=norm,
         source=source if isinstance(source, SinesAndNoise) else None,
         sample_rate=settings.sample_rate,
         num_latents=settings.num_latents,
         latent_noise=settings.latent_noise,
-        has_level=is_learned,
+        has_level=has_level,
     )
+
+
+def _build_encoder(settings: CodecSettings, norm: LatentNorm) -> Streaming:
+    if settings.analysis == "pqmf":
+        return _build_pqmf_encoder(settings, norm)
+    if settings.analysis == "spectrum":
+        return _build_spectrum_encoder(settings, norm)
+    return _build_band_encoder(settings, norm)
 
 
 def _blocks(settings: CodecSettings, width: int, count: int, total: int) -> list[Streaming]:
@@ -52,18 +60,21 @@ def _blocks(settings: CodecSettings, width: int, count: int, total: int) -> list
     ]
 
 
-def _bands(settings: CodecSettings, norm: LatentNorm) -> Streaming:
+def _build_band_encoder(settings: CodecSettings, norm: LatentNorm) -> Streaming:
     window = asymmetric_window(settings.encoder_window, settings.encoder_fall)
+    is_relative = settings.analysis == "relative_bands"
     levels = BandLevels(
-        spread_bands(settings.num_latents, *settings.band_range_hz),
+        spread_bands(settings.num_latents - is_relative, *settings.band_range_hz),
         size=settings.encoder_window,
         sample_rate=settings.sample_rate,
         gain=1.0 / float(window.sum()),
+        floor=settings.band_floor,
     )
-    return Serial([Frames(window, hop=settings.hop_length), Framewise(levels), Framewise(norm)])
+    features = RelativeLevels(window, levels) if is_relative else levels
+    return Serial([Frames(window, hop=settings.hop_length), Framewise(features), Framewise(norm)])
 
 
-def _spectrum(settings: CodecSettings, norm: LatentNorm) -> Streaming:
+def _build_spectrum_encoder(settings: CodecSettings, norm: LatentNorm) -> Streaming:
     window = asymmetric_window(settings.encoder_window, settings.encoder_fall)
     width, stride = settings.encoder_width, settings.latent_stride
     fast, slow = settings.encoder_blocks
@@ -77,7 +88,7 @@ def _spectrum(settings: CodecSettings, norm: LatentNorm) -> Streaming:
     return SpectrumEncoder(window, Serial(layers), norm, hop=settings.frame_hop)
 
 
-def _pqmf(settings: CodecSettings, norm: LatentNorm) -> Streaming:
+def _build_pqmf_encoder(settings: CodecSettings, norm: LatentNorm) -> Streaming:
     body = build_encoder_body(
         settings.num_bands, settings.encoder_width, settings.num_pqmf_stages, settings.num_latents - 1
     )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from after.settings.checks import require
 
-ANALYSES = ("spectrum", "bands", "pqmf")
+ANALYSES = ("bands", "relative_bands", "spectrum", "pqmf")
 SYNTHESES = ("istft", "mdct", "sines", "pqmf")
 
 
@@ -13,14 +13,14 @@ class CodecSettings:
     """The codec: how audio is analysed, how it is sounded again, and how large both are.
 
     Attributes:
-        analysis: `spectrum` (learned, from complex spectra), `bands` (fixed: levels of frequency bands) or `pqmf`
-            (learned, strided convolutions).
+        analysis: `bands` (fixed: levels of frequency bands), `relative_bands` (fixed: the level, and those of bands
+            beside it), `spectrum` (learned, from complex spectra) or `pqmf` (learned, strided convolutions).
         synthesis: `istft` (magnitudes and phases), `mdct` (coefficients), `sines` (steady sines and noise) or `pqmf`
             (convolutions, goes with the analysis of that name).
         sample_rate: Hz.
         frame_hop: samples between frames of the decoder's sound.
         latent_stride: such frames per latent frame; `hop_length` = frame_hop * latent_stride.
-        num_latents: latent channels, D; of a learned analysis, the first is the level.
+        num_latents: latent channels, D; but for `bands`, the first is the level.
         latent_noise: standard deviation of the noise added to the (unit variance) latents in training: it bounds what
             a latent can tell, and makes the decoder forgive small errors of a generated one.
         encoder_window: samples of the analysis window, at least `hop_length`.
@@ -32,7 +32,8 @@ class CodecSettings:
         decoder_blocks: blocks at the latent rate, then at the frame rate.
         kernel_size: taps of the depthwise convolutions.
         expansion: features inside a block's two matrix products, as a multiple of the width.
-        band_range_hz: centres of the lowest and the highest band (`bands`).
+        band_range_hz: centres of the lowest and the highest band (`bands`, `relative_bands`).
+        band_floor: magnitude (a full-scale sine has 1/2) at which their levels go flat.
         sine_range_hz: lowest and highest of the sines (`sines`).
         sine_spacing_cents: distance of neighbouring sines.
         sine_spacing_hz: at least this far apart, which counts at low frequencies.
@@ -56,6 +57,7 @@ class CodecSettings:
     kernel_size: int = 5
     expansion: int = 3
     band_range_hz: tuple[float, float] = (30.0, 16000.0)
+    band_floor: float = 1e-4
     sine_range_hz: tuple[float, float] = (27.5, 16000.0)
     sine_spacing_cents: float = 6.0
     sine_spacing_hz: float = 0.75
@@ -68,6 +70,7 @@ class CodecSettings:
             low, high = getattr(self, name)
             fits = 0 < low < high <= self.sample_rate / 2
             require(fits, f"codec.{name} is {low} to {high}; it must rise within 0 and half the sample rate")
+        require(self.band_floor > 0, f"codec.band_floor is {self.band_floor}; it must be above 0")
         require(self.sine_spacing_cents > 0, "codec.sine_spacing_cents must be above 0")
         require(self.num_latents >= 2, f"codec.num_latents is {self.num_latents}; it must be at least 2")
         require(self.latent_noise >= 0, f"codec.latent_noise is {self.latent_noise}; it must not be below 0")
