@@ -59,21 +59,42 @@ class BandLevels(nn.Module):
 
 
 class RelativeLevels(nn.Module):
-    """Turn windowed frames [B, L, N] into their level, and the levels of bands beside it, [B, L, 1 + D].
+    """Turn frames [B, L, N] into their level, and the levels of bands beside it, [B, L, 1 + D].
 
-    A gain moves the first number and leaves the others alone, so quiet sound looks like loud sound.
+    A gain moves the first number and leaves the others alone, so quiet sound looks like loud sound. Low bands are
+    measured in a long window that tells neighbours apart, high ones and the level in a short one at the frame's end
+    that tells when something begins.
 
     Args:
-        window: [N] that the frames were cut with.
-        bands: gives the levels of frames at full level.
+        centres_hz: [D].
+        long: window [N], of bands below `split_hz`.
+        short: window [N' <= N], of the others and of the level.
+        split_hz: where the short window begins to serve.
+        sample_rate: Hz.
+        floor: magnitude beside the level at which the logarithm goes flat.
     """
 
-    def __init__(self, window: Tensor, bands: BandLevels) -> None:
+    long: Tensor
+    short: Tensor
+
+    def __init__(
+        self, centres_hz: Tensor, *, long: Tensor, short: Tensor, split_hz: float, sample_rate: int, floor: float
+    ) -> None:
         super().__init__()
-        self.level = FrameLevel(window)
-        self.bands = bands
+        self.num_low = int((centres_hz < split_hz).sum())
+        self.level = FrameLevel(short)
+        self.low, self.high = (
+            BandLevels(centres_hz, size=w.numel(), sample_rate=sample_rate, gain=1.0 / float(w.sum()), floor=floor)
+            for w in (long, short)
+        )
+        self.register_buffer("long", long, persistent=False)
+        self.register_buffer("short", short, persistent=False)
 
     def forward(self, frames: Tensor) -> Tensor:
         """Give 0.5 ln of the mean square, then what is left of the bands' levels without it."""
-        level = self.level(frames)
-        return torch.cat([level, self.bands(frames * torch.exp(-level))], dim=2)
+        recent = frames[:, :, frames.size(2) - self.short.numel() :] * self.short
+        level = self.level(recent)
+        gain = torch.exp(-level)
+        low = self.low(frames * self.long * gain)[:, :, : self.num_low]
+        high = self.high(recent * gain)[:, :, self.num_low :]
+        return torch.cat([level, low, high], dim=2)

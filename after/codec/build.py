@@ -46,11 +46,13 @@ def build_codec(settings: CodecSettings) -> Codec:
 
 
 def _build_encoder(settings: CodecSettings, norm: LatentNorm) -> Streaming:
-    if settings.analysis == "pqmf":
-        return _build_pqmf_encoder(settings, norm)
-    if settings.analysis == "spectrum":
-        return _build_spectrum_encoder(settings, norm)
-    return _build_band_encoder(settings, norm)
+    builders = {
+        "bands": _build_band_encoder,
+        "relative_bands": _build_relative_encoder,
+        "spectrum": _build_spectrum_encoder,
+        "pqmf": _build_pqmf_encoder,
+    }
+    return builders[settings.analysis](settings, norm)
 
 
 def _blocks(settings: CodecSettings, width: int, count: int, total: int) -> list[Streaming]:
@@ -62,16 +64,27 @@ def _blocks(settings: CodecSettings, width: int, count: int, total: int) -> list
 
 def _build_band_encoder(settings: CodecSettings, norm: LatentNorm) -> Streaming:
     window = asymmetric_window(settings.encoder_window, settings.encoder_fall)
-    is_relative = settings.analysis == "relative_bands"
     levels = BandLevels(
-        spread_bands(settings.num_latents - is_relative, *settings.band_range_hz),
+        spread_bands(settings.num_latents, *settings.band_range_hz),
         size=settings.encoder_window,
         sample_rate=settings.sample_rate,
         gain=1.0 / float(window.sum()),
         floor=settings.band_floor,
     )
-    features = RelativeLevels(window, levels) if is_relative else levels
-    return Serial([Frames(window, hop=settings.hop_length), Framewise(features), Framewise(norm)])
+    return Serial([Frames(window, hop=settings.hop_length), Framewise(levels), Framewise(norm)])
+
+
+def _build_relative_encoder(settings: CodecSettings, norm: LatentNorm) -> Streaming:
+    size = settings.encoder_window
+    levels = RelativeLevels(
+        spread_bands(settings.num_latents - 1, *settings.band_range_hz),
+        long=asymmetric_window(size, settings.encoder_fall),
+        short=asymmetric_window(settings.encoder_short_window, settings.encoder_fall),
+        split_hz=settings.split_hz,
+        sample_rate=settings.sample_rate,
+        floor=settings.band_floor,
+    )
+    return Serial([Frames(torch.ones(size), hop=settings.hop_length), Framewise(levels), Framewise(norm)])
 
 
 def _build_spectrum_encoder(settings: CodecSettings, norm: LatentNorm) -> Streaming:

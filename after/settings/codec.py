@@ -24,7 +24,9 @@ class CodecSettings:
         latent_noise: standard deviation of the noise added to the (unit variance) latents in training: it bounds what
             a latent can tell, and makes the decoder forgive small errors of a generated one.
         encoder_window: samples of the analysis window, at least `hop_length`.
-        encoder_fall: samples of its falling half; short keeps the newest audio visible.
+        encoder_short_window: samples of a second one, of what is high (`relative_bands`).
+        split_hz: from where on it serves.
+        encoder_fall: samples of their falling half; short keeps the newest audio visible.
         encoder_width: features of a learned analysis; of `pqmf`, those of its first stage.
         encoder_blocks: blocks at the frame rate, then at the latent rate (`spectrum`).
         decoder_window: samples of the synthesis window, a multiple of `frame_hop`; less one hop it is the latency.
@@ -48,6 +50,8 @@ class CodecSettings:
     num_latents: int = 96
     latent_noise: float = 0.1
     encoder_window: int = 4096
+    encoder_short_window: int = 1536
+    split_hz: float = 1500.0
     encoder_fall: int = 256
     encoder_width: int = 256
     encoder_blocks: tuple[int, int] = (2, 2)
@@ -106,6 +110,12 @@ class CodecSettings:
             self.encoder_window >= self.hop_length,
             f"codec.encoder_window is {self.encoder_window}; it must be at least frame_hop * latent_stride "
             f"({self.hop_length}), or audio would be skipped",
+        )
+        shortest = max(self.hop_length, 2 * self.encoder_fall)
+        require(
+            self.analysis != "relative_bands" or shortest <= self.encoder_short_window <= self.encoder_window,
+            f"codec.encoder_short_window is {self.encoder_short_window}; it must lie between {shortest} (hop length, "
+            f"twice encoder_fall) and encoder_window ({self.encoder_window})",
         )
         require(
             0 < self.encoder_fall <= self.encoder_window // 2,

@@ -38,7 +38,9 @@ KINDS = {
     "istft": TINY,
     "mdct": replace(TINY, synthesis="mdct"),
     "sines": replace(TINY, synthesis="sines", sine_spacing_cents=100.0),
-    "bands": replace(TINY, analysis="relative_bands", synthesis="sines", sine_spacing_cents=100.0),
+    "bands": replace(
+        TINY, analysis="relative_bands", synthesis="sines", encoder_short_window=128, sine_spacing_cents=100.0
+    ),
     "pqmf": replace(TINY, analysis="pqmf", synthesis="pqmf", encoder_width=4, decoder_width=4),
 }
 
@@ -185,6 +187,8 @@ def test_snake_is_its_formula() -> None:
         ({"analysis": "pqmf"}, "pqmf goes with pqmf only"),
         ({"analysis": "pqmf", "synthesis": "pqmf", "num_bands": 48}, "a power of 4"),
         ({"synthesis": "mdct", "decoder_window": 256}, "twice frame_hop"),
+        ({"analysis": "relative_bands", "encoder_short_window": 100}, "must lie between 128"),
+        ({"analysis": "relative_bands", "encoder_short_window": 512}, r"and encoder_window \(256\)"),
         ({"num_latents": 1}, "at least 2"),
         ({"latent_noise": -0.1}, "not be below 0"),
     ],
