@@ -15,7 +15,8 @@ def command(source: Path, out: Path) -> None:
 
     RUN_OR_FILE is a run folder of `after train_autoencoder`, one of its checkpoints, or a codec file. The file is
     written only when its stream equals the whole sequence (1e-4 of full scale, blocks of 1, 2 and 8 frames, batches of
-    1 and 4) and libtorch 2.5 can load it. Speeds are computing time / playing time on one thread.
+    1 and 4), it lags by what it declares, and libtorch 2.5 can load it. Speeds are computing time / playing time on one
+    thread.
 
     \b
     after export_autoencoder runs/codec --out codec.ts

@@ -12,8 +12,8 @@ from torch import Tensor
 from after.codec.load import AnyCodec
 from after.codec.speed import round_block
 from after.codec.streamer import CodecStreamer
-from after.evaluation.lag import find_lag
 from after.streaming.archive import compile_module, pack, unpack
+from after.streaming.lag import find_lag
 from after.streaming.stepping import run_blocks
 
 FloatAudio = NDArray[np.float32]

@@ -15,8 +15,8 @@ from after.checkpoint import WEIGHTS_SUFFIX, read_snapshot
 from after.codec.load import AnyCodec, open_codec
 from after.errors import AudioError
 from after.evaluation.codec_reconstruction import FloatAudio, Sounded
-from after.evaluation.lag import find_lag
 from after.instrument.loading import read_parts
+from after.streaming.lag import find_lag
 
 OPUS_KBPS = (6.0, 256.0)
 """What libsndfile can ask of Opus for one channel."""

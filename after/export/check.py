@@ -9,6 +9,7 @@ from torch import Tensor
 from after.codec.load import AnyCodec
 from after.errors import ExportError
 from after.export.operators import unsupported_operators
+from after.streaming.lag import find_lag
 from after.streaming.stepping import run_blocks
 
 MAX_ERROR = 1e-4
@@ -111,6 +112,26 @@ def check_codec(loaded: Any, codec: AnyCodec) -> dict[str, float]:
         lag = codec.latency_samples
         errors["decode"].append(measure_stream(loaded, "decode", latents, codec.decode(latents), lag=lag))
     return worst(errors)
+
+
+@torch.inference_mode()
+def check_round_trip(loaded: Any, codec: AnyCodec) -> tuple[float, int]:
+    """Compare the `forward` of an exported codec with the whole sequence.
+
+    Returns:
+        the largest difference, and the samples by which it lags, measured.
+
+    Raises:
+        ExportError: if it differs, or lags by something else than the codec declares.
+    """
+    audio = noise(1, 1, NUM_FRAMES * codec.hop_length, level=0.1)
+    whole = codec.decode(codec.encode(audio))
+    loaded.set_reset(1)
+    streamed = run_blocks(loaded.forward, audio, (codec.hop_length,))
+    lag = find_lag(whole[0, 0].numpy(), streamed[0, 0].numpy())
+    if lag != codec.latency_samples:
+        raise ExportError(f"forward lags by {lag} samples, but {codec.latency_samples} are declared")
+    return measure_stream(loaded, "forward", audio, whole, lag=lag), lag
 
 
 def worst(errors: Mapping[str, Sequence[float]]) -> dict[str, float]:

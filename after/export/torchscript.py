@@ -18,7 +18,7 @@ from after.controls import CONTROLS, STREAM_CONTROLS
 from after.errors import AudioError, CheckpointError, ExportError
 from after.export.archive import check_name, write
 from after.export.bundle import load_trained
-from after.export.check import check_codec, check_operators, check_protocol
+from after.export.check import check_codec, check_operators, check_protocol, check_round_trip
 from after.export.check_instrument import check_instrument, measure_speed
 from after.instrument.loading import InstrumentParts, read_parts, table_of
 from after.manifest import EXPORT_SUFFIX, SCHEMA_VERSION
@@ -120,8 +120,10 @@ def export_autoencoder(source: str | Path, out: str | Path, *, report: Report = 
     report("comparing the stream with the whole sequence")
     check_protocol(loaded, 2, codec.hop_length)
     errors = check_codec(loaded, codec)
+    errors["forward"], lag = check_round_trip(loaded, codec)
     report("measuring speed")
-    verification = {"max_error": errors, "real_time_factor": _speeds(loaded, "forward", codec)}
+    speeds = _speeds(loaded, "forward", codec)
+    verification = {"max_error": errors, "latency_samples": lag, "real_time_factor": speeds}
     manifest = _manifest("codec", loaded, codec, verification) | {
         "latency_samples": codec.latency_samples,
         "codec": to_dict(settings),

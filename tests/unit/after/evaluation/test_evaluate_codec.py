@@ -13,8 +13,8 @@ from after.cli import group
 from after.codec.streamer import CodecStreamer
 from after.evaluation.codec_memory import measure_memory_mb
 from after.evaluation.codec_stream import compare_streams, find_first_change, measure_latency
-from after.evaluation.lag import find_lag
 from after.streaming.archive import compile_module, pack
+from after.streaming.lag import find_lag
 from tests.signals import chord, noise
 from tests.tiny_file import write_tiny_file
 from tests.tiny_instrument import HOP, RATE, make_tiny_instrument

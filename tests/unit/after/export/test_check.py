@@ -4,8 +4,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from after.codec.build import build_codec
+from after.codec.streamer import CodecStreamer
+from after.config import load_settings
 from after.errors import ExportError
-from after.export.check import NUM_FRAMES, measure_stream
+from after.export.check import NUM_FRAMES, check_round_trip, measure_stream
+from after.settings import CodecTrainingSettings
+from after.streaming.archive import compile_module
 
 HOP = 4
 
@@ -51,3 +56,13 @@ def test_a_stream_that_depends_on_its_blocks_is_refused(sound: Tensor) -> None:
 def test_a_whole_that_is_no_number_is_refused(sound: Tensor) -> None:
     with pytest.raises(ExportError):
         measure_stream(Echo(), "play", sound, sound * float("nan"))
+
+
+def test_the_latency_is_measured_and_a_false_one_is_refused() -> None:
+    codec = build_codec(load_settings(CodecTrainingSettings, "codec_tiny", ("codec.analysis=bands",)).codec).eval()
+    loaded = compile_module(CodecStreamer(codec))
+    error, lag = check_round_trip(loaded, codec)
+    assert (error < 1e-5, lag) == (True, 512)
+    codec.latency_samples = 500
+    with pytest.raises(ExportError, match="forward lags by 512 samples, but 500 are declared"):
+        check_round_trip(loaded, codec)

@@ -107,6 +107,8 @@ def test_a_codec_is_exported_by_itself(tiny):
     manifest = read_manifest("codec.ts")
     assert manifest["kind"] == "codec"
     assert manifest["latency_samples"] == tiny.codec.latency_samples
+    assert manifest["verification"]["latency_samples"] == tiny.codec.latency_samples
+    assert manifest["verification"]["max_error"].keys() == {"encode", "decode", "forward"}
     loaded = torch.jit.load("codec.ts")
     audio = 0.1 * torch.randn(1, 1, 8 * HOP)
     with torch.inference_mode():
