@@ -13,9 +13,9 @@ from after.codec.bands import BandLevels, spread_bands
 from after.codec.bottleneck import LatentNorm
 from after.codec.build import build_codec
 from after.codec.load import load_codec
-from after.config import load_settings, to_dict
+from after.config import to_dict
 from after.errors import AudioError, CheckpointError, ConfigError
-from after.settings import CodecSettings, CodecTrainingSettings
+from after.settings import CodecSettings
 
 TINY = CodecSettings(
     frame_hop=64,
@@ -164,12 +164,3 @@ def test_a_file_without_a_codec_is_refused() -> None:
 def test_settings_that_do_not_fit_are_refused(changed: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         CodecSettings(**changed)
-
-
-@torch.no_grad()
-@pytest.mark.parametrize("preset", ["codec_44k", "codec_tiny"])
-def test_presets_build_the_codec_that_the_store_is_cut_for(preset: str) -> None:
-    settings = load_settings(CodecTrainingSettings, preset).codec
-    codec = build_codec(settings)
-    assert (codec.sample_rate, codec.hop_length, codec.latency_samples) == (44_100, 1_024, 512)
-    assert codec.encoder.latency == 0
