@@ -31,7 +31,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def settings(*overrides: str) -> CodecTrainingSettings:
     """Small enough for a few milliseconds per update."""
     small = ("crop_samples=8192", "codec.frame_hop=256", "codec.latent_stride=4", "codec.encoder_window=1024",
-             "codec.encoder_fall=64", "codec.decoder_window=512", "loss.scales_per_iteration=1",
+             "codec.encoder_short_window=1024", "codec.encoder_fall=64", "codec.decoder_window=512",
+             "loss.scales_per_iteration=1",
              "training.precision=fp32", "training.iterations=12", "training.save_every=5",
              "training.validate_every=6")  # fmt: skip
     return load_settings(CodecTrainingSettings, "codec_tiny", (*small, *overrides))

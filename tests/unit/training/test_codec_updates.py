@@ -23,7 +23,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def settings(*overrides: str) -> CodecTrainingSettings:
     small = ("crop_samples=8192", "codec.frame_hop=256", "codec.latent_stride=4", "codec.encoder_window=1024",
-             "codec.encoder_fall=64", "codec.decoder_window=512", "training.precision=fp32",
+             "codec.encoder_short_window=1024", "codec.encoder_fall=64", "codec.decoder_window=512",
+             "training.precision=fp32",
              f"training.iterations={END}", "training.save_every=4", "training.validate_every=10", "training.keep=9",
              "training.optimizer.warmup_iterations=2", "adversarial.width=4", "adversarial.stft_scales=[512, 256]",
              "adversarial.periods=[3]", f"adversarial.start_iteration={START}",
