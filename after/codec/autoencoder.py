@@ -15,6 +15,11 @@ from after.streaming.contract import Streaming
 from after.streaming.noise import frame_noise
 
 
+def _exact(like: Tensor, *, unless: bool = False) -> torch.autocast:
+    """Compute in float32 what would be heard: bfloat16 leaves noise 50 dB below a tone, which a network would use."""
+    return torch.autocast(like.device.type, enabled=unless and torch.is_autocast_enabled(like.device.type))
+
+
 class Codec(nn.Module):
     """Encode audio to latents and decode latents to audio, as whole sequences or in a stream.
 
@@ -27,6 +32,7 @@ class Codec(nn.Module):
         num_latents: D.
         latent_noise: standard deviation of the noise that training adds to the latents.
         has_level: whether latent 0 is the level; it gets no noise, as each error of a level is heard.
+        is_learned: whether the analysis is a network, which may be computed in mixed precision.
 
     Attributes:
         hop_length: samples per latent frame.
@@ -44,6 +50,7 @@ class Codec(nn.Module):
         num_latents: int,
         latent_noise: float = 0.0,
         has_level: bool = False,
+        is_learned: bool = False,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -52,6 +59,7 @@ class Codec(nn.Module):
         self.num_latents = num_latents
         self.latent_noise = latent_noise
         self.first_noisy = 1 if has_level else 0
+        self.is_learned = is_learned
         self.hop_length = encoder.down // encoder.up
         self.latency_samples = encoder.latency * self.hop_length + decoder.latency
         # kept out of the module tree: both are part of encoder and decoder already
@@ -96,31 +104,44 @@ class Codec(nn.Module):
             the reconstruction [B, 1, T], and the amplitudes that it was sounded from (`SinesAndNoise.levels`) where
             the source is made of sines.
         """
-        latents = self.encode(audio).transpose(1, 2)
+        with _exact(audio, unless=self.is_learned):
+            latents = self.encode(audio).transpose(1, 2).float()
         if self.training and self.latent_noise > 0:
-            seeds = torch.arange(audio.size(0), device=audio.device) if seeds is None else seeds
-            start = torch.zeros((), dtype=torch.int64, device=audio.device)
-            noise = frame_noise(seeds, start, latents.size(1), self.num_latents)
-            noise[:, :, : self.first_noisy] = 0.0
-            latents = latents + self.latent_noise * noise
-        if self.source is None:
-            sound: Tensor = self.decoder(latents)
-            return sound.transpose(1, 2), None
+            latents = latents + self._noise(latents, seeds)
         *body, source, overlap_add = self.decoder.layers
-        assert isinstance(source, SinesAndNoise | Gained)
         features = latents
         for layer in body:
             features = layer(features)
+        with _exact(audio):
+            levels, frames = self._sound(source, features.float(), seeds)
+            sound: Tensor = overlap_add(frames)
+        return sound.transpose(1, 2), levels
+
+    def _noise(self, latents: Tensor, seeds: Tensor | None) -> Tensor:
+        """Draw what training adds to latents [B, L, D]."""
+        device = latents.device
+        seeds = torch.arange(latents.size(0), device=device) if seeds is None else seeds
+        start = torch.zeros((), dtype=torch.int64, device=device)
+        noise = frame_noise(seeds, start, latents.size(1), self.num_latents)
+        noise[:, :, : self.first_noisy] = 0.0
+        return self.latent_noise * noise
+
+    def _sound(self, source: nn.Module, features: Tensor, seeds: Tensor | None) -> tuple[Tensor | None, Tensor]:
+        """Give the amplitudes that frames are sounded from, where there are such, and the frames."""
+        if self.source is None:
+            return None, source(features)
+        assert isinstance(source, SinesAndNoise | Gained)
         levels = source.levels(features)
-        frames, _ = source.sound(levels, source.start_at(audio.size(0), seeds if self.training else None))
-        return overlap_add(frames).transpose(1, 2), levels
+        frames, _ = source.sound(levels, source.start_at(features.size(0), seeds if self.training else None))
+        return levels, frames
 
     @torch.jit.ignore
     @torch.no_grad()
     def fit_latents(self, audio: Tensor) -> None:
-        """Measure on audio [B, 1, T] what normalises the latents; a learned analysis measures while it learns."""
-        if self.norm.momentum == 0.0:
-            self.norm.fit(self.encoder(audio.transpose(1, 2)))
+        """Measure on audio [B, 1, T] what normalises the latents; of a learned analysis, what it begins with."""
+        was_training = self.encoder.training
+        self.norm.fit(self.encoder.eval()(audio.transpose(1, 2)))
+        self.encoder.train(was_training)
 
     @property
     def norm(self) -> LatentNorm:

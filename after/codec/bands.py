@@ -83,6 +83,7 @@ class RelativeLevels(nn.Module):
         super().__init__()
         self.num_low = int((centres_hz < split_hz).sum())
         self.level = FrameLevel(short)
+        self.long_scale = 1.0 / float(long.square().sum())
         self.low, self.high = (
             BandLevels(centres_hz, size=w.numel(), sample_rate=sample_rate, gain=1.0 / float(w.sum()), floor=floor)
             for w in (long, short)
@@ -93,8 +94,11 @@ class RelativeLevels(nn.Module):
     def forward(self, frames: Tensor) -> Tensor:
         """Give 0.5 ln of the mean square, then what is left of the bands' levels without it."""
         recent = frames[:, :, frames.size(2) - self.short.numel() :] * self.short
-        level = self.level(recent)
+        whole = frames * self.long
+        # what only the long window still hears counts too, 40 dB down: low bands cannot rise far above the level
+        heard = torch.exp(2.0 * self.level(recent)) + 1e-4 * whole.square().sum(dim=2, keepdim=True) * self.long_scale
+        level = 0.5 * torch.log(heard)
         gain = torch.exp(-level)
-        low = self.low(frames * self.long * gain)[:, :, : self.num_low]
+        low = self.low(whole * gain)[:, :, : self.num_low]
         high = self.high(recent * gain)[:, :, self.num_low :]
         return torch.cat([level, low, high], dim=2)

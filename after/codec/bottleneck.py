@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from after.ranks import global_mean
 
-_LEAST_STD = 1e-4
+_LEAST_STD = 0.05
 
 
 class LatentNorm(nn.Module):
@@ -18,14 +18,16 @@ class LatentNorm(nn.Module):
     Args:
         num_latents: channels, D.
         momentum: share of a batch's statistics in the running ones; 0 for statistics that are measured once.
+        num_fixed: so many channels at the front keep what was measured once all the same.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, num_latents: int, *, momentum: float = 0.0) -> None:
+    def __init__(self, num_latents: int, *, momentum: float = 0.0, num_fixed: int = 0) -> None:
         super().__init__()
         self.momentum = momentum
+        self.num_fixed = num_fixed
         self.register_buffer("mean", torch.zeros(num_latents))
         self.register_buffer("std", torch.ones(num_latents))
 
@@ -40,10 +42,13 @@ class LatentNorm(nn.Module):
         """Normalise by the batch (of all processes that train together), and remember its statistics."""
         mean = global_mean(x.mean(dim=(0, 1)))
         std = global_mean((x - mean).square().mean(dim=(0, 1))).add(_LEAST_STD**2).sqrt()
+        mean = torch.cat([self.mean[: self.num_fixed], mean[self.num_fixed :]])
+        std = torch.cat([self.std[: self.num_fixed], std[self.num_fixed :]])
+        normalised = (x - mean) / std
         with torch.no_grad():
             self.mean.lerp_(mean.to(self.mean.dtype), self.momentum)
             self.std.lerp_(std.to(self.std.dtype), self.momentum)
-        return (x - mean) / std
+        return normalised
 
     @torch.jit.ignore
     @torch.no_grad()

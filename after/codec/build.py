@@ -30,7 +30,7 @@ def build_codec(settings: CodecSettings) -> Codec:
     """Build a codec with fresh weights from its settings."""
     is_learned = settings.analysis in ("spectrum", "pqmf")
     has_level = settings.analysis != "bands"
-    norm = LatentNorm(settings.num_latents, momentum=_MOMENTUM if is_learned else 0.0)
+    norm = LatentNorm(settings.num_latents, momentum=_MOMENTUM if is_learned else 0.0, num_fixed=int(has_level))
     body, source, last = _build_pqmf_parts(settings) if settings.synthesis == "pqmf" else _build_frame_parts(settings)
     layers = [KeepLevel(Serial(body), norm), Gained(source)] if has_level else [*body, source]
     return Codec(
@@ -42,6 +42,7 @@ def build_codec(settings: CodecSettings) -> Codec:
         num_latents=settings.num_latents,
         latent_noise=settings.latent_noise,
         has_level=has_level,
+        is_learned=settings.analysis == "spectrum",
     )
 
 

@@ -13,6 +13,7 @@ from after.streaming.combine import Serial
 from after.streaming.contract import Framewise, Streaming
 from after.streaming.conv import CausalConv1d, CausalConvTranspose1d
 from after.streaming.pqmf import PqmfAnalysis
+from after.streaming.spectral import Frames
 
 _DILATIONS = (1, 3, 9)
 _STRIDE = 4
@@ -78,27 +79,32 @@ class BandEncoder(Streaming):
 
     def __init__(self, bank: PqmfAnalysis, body: Serial, norm: LatentNorm) -> None:
         hop = bank.hop * body.down
-        super().__init__(block_size=hop, down=hop, num_states=1 + body.num_states)
+        super().__init__(block_size=hop, down=hop, num_states=2 + body.num_states)
         self.bank = bank
-        self.level = FrameLevel(torch.ones(hop))
+        # all that the bands of a latent frame have heard: what rings on is not divided by the silence after it
+        heard = torch.ones(hop + bank.size)
+        self.frames = Frames(heard, hop=hop)
+        self.level = FrameLevel(heard)
         self.body = body
         self.norm = norm
-        self.hop = hop
         self.frames_per_latent = body.down
 
     def init_state(self, batch_size: int) -> list[Tensor]:
-        """Give the bank's state, then the body's."""
+        """Give the bank's state, the samples that levels are measured on, then the body's state."""
         state = self.bank.init_state(batch_size)
+        state.extend(self.frames.init_state(batch_size))
         state.extend(self.body.init_state(batch_size))
         return state
 
     def step(self, x: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """Turn audio [B, T, 1] into latents [B, T / hop, D]."""
         bands, first = self.bank.step(x, state[:1])
-        level = self.level(x.reshape(x.size(0), -1, self.hop))
+        frames, second = self.frames.step(x, state[1:2])
+        level = self.level(frames)
         gain = torch.exp(-level).repeat_interleave(self.frames_per_latent, dim=1)
-        y, rest = self.body.step(bands * gain, state[1:])
+        y, rest = self.body.step(bands * gain, state[2:])
         latents = torch.cat([level, y.to(level.dtype)], dim=2)
+        first.extend(second)
         first.extend(rest)
         return self.norm(latents), first
 

@@ -73,7 +73,7 @@ class KeepLevel(Streaming):
         gains = torch.cat([state[0], self.gains(x)], dim=1)
         ramp = torch.arange(1, self.up + 1, dtype=gains.dtype, device=gains.device) / self.up
         fine = gains[:, :-1] + (gains[:, 1:] - gains[:, :-1]) * ramp
-        out = torch.cat([y, fine.reshape(x.size(0), -1, 1).to(y.dtype)], dim=2)
+        out = torch.cat([y.to(fine.dtype), fine.reshape(x.size(0), -1, 1)], dim=2)
         following = [keep_last(gains, 1)]
         following.extend(next_state)
         return out, following

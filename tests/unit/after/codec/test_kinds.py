@@ -123,7 +123,7 @@ def test_every_weight_learns(kind: str) -> None:
 def test_the_level_gets_no_noise() -> None:
     codec = build("istft").train()
     heard: list[torch.Tensor] = []
-    codec.decoder.register_forward_pre_hook(lambda module, inputs: heard.append(inputs[0]))
+    codec.decoder.layers[0].register_forward_pre_hook(lambda module, inputs: heard.append(inputs[0]))
     audio = 0.1 * torch.randn(1, 1, 1280)
     codec(audio, torch.tensor([1]))
     codec(audio, torch.tensor([2]))
