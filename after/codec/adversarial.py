@@ -1,7 +1,7 @@
 """Losses between a codec and its discriminators, and a balance of several losses by their gradients.
 
 Source: Lim and Ye 2017 (geometric GAN), arXiv 1705.02894, for the hinge; Defossez et al. 2022 (EnCodec), arXiv
-2210.13438, section 3.4, for the rest, whose equation numbers are named below.
+2210.13438, section 3.4, for the rest.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,12 +26,12 @@ def discriminator_loss(real: Sequence[Judgement], fake: Sequence[Judgement]) -> 
 
 
 def generator_loss(fake: Sequence[Judgement]) -> Tensor:
-    """Give the mean over discriminators of max(0, 1 - D(fake)); equation 1."""
+    """Give the mean over discriminators of max(0, 1 - D(fake))."""
     return torch.stack([F.relu(1.0 - logits.float()).mean() for logits, _ in fake]).mean()
 
 
 def feature_loss(real: Sequence[Judgement], fake: Sequence[Judgement]) -> Tensor:
-    """Give the mean over discriminators and layers of |real - fake| relative to |real|, per item; equation 2.
+    """Give the mean over discriminators and layers of |real - fake| relative to |real|, per item.
 
     The recording's features count as constants. Each item is measured by its own features, so that a batch that several
     processes share has the same loss.
@@ -58,7 +58,7 @@ def _alone(value: Tensor) -> Tensor:
 class Balancer(nn.Module):
     """Combine the gradients of several losses so that weights say which share each has, whatever their scales.
 
-    Equation 4: sum_i w_i / sum(w) * g_i / <|g_i|>, where g_i is a loss' gradient with respect to the reconstruction
+    The gradient is sum_i w_i / sum(w) * g_i / <|g_i|>, where g_i is a loss' gradient with respect to the reconstruction
     and <> a running mean. |g_i| is the mean norm of the items' own gradients, so neither the batch size nor the number
     of processes changes the balance. The running means are buffers and travel in checkpoints.
 

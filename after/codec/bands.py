@@ -43,11 +43,13 @@ class BandLevels(nn.Module):
     """
 
     filters: Tensor
+    floor_power: Tensor
 
     def __init__(self, centres_hz: Tensor, *, size: int, sample_rate: int, gain: float, floor: float = 1e-4) -> None:
         super().__init__()
         self.gain = gain
-        self.floor_power = floor**2
+        # a buffer, as everything that decides latents: the name of stored ones follows from buffers
+        self.register_buffer("floor_power", torch.tensor(floor**2), persistent=False)
         filters = build_filters(centres_hz, size // 2 + 1, sample_rate / size)
         self.register_buffer("filters", filters, persistent=False)
 
@@ -81,13 +83,15 @@ class RelativeLevels(nn.Module):
         self, centres_hz: Tensor, *, long: Tensor, short: Tensor, split_hz: float, sample_rate: int, floor: float
     ) -> None:
         super().__init__()
-        self.num_low = int((centres_hz < split_hz).sum())
+        num_low = int((centres_hz < split_hz).sum())
         self.level = FrameLevel(short)
         self.long_scale = 1.0 / float(long.square().sum())
         self.low, self.high = (
             BandLevels(centres_hz, size=w.numel(), sample_rate=sample_rate, gain=1.0 / float(w.sum()), floor=floor)
             for w in (long, short)
         )
+        self.low.filters = self.low.filters[:, :num_low].clone()
+        self.high.filters = self.high.filters[:, num_low:].clone()
         self.register_buffer("long", long, persistent=False)
         self.register_buffer("short", short, persistent=False)
 
@@ -99,6 +103,4 @@ class RelativeLevels(nn.Module):
         heard = torch.exp(2.0 * self.level(recent)) + 1e-4 * whole.square().sum(dim=2, keepdim=True) * self.long_scale
         level = 0.5 * torch.log(heard)
         gain = torch.exp(-level)
-        low = self.low(whole * gain)[:, :, : self.num_low]
-        high = self.high(recent * gain)[:, :, self.num_low :]
-        return torch.cat([level, low, high], dim=2)
+        return torch.cat([level, self.low(whole * gain), self.high(recent * gain)], dim=2)

@@ -41,7 +41,7 @@ class TrainingSettings:
         validate_every: iterations between validations.
         log_every: iterations between logged scalars.
         precision: `auto` (bf16 where the hardware multiplies it quickly), `bf16` or `fp32`.
-        compile: whether to fuse the networks with torch.compile.
+        compile: whether torch.compile fuses the networks: `auto` (on a GPU), `yes` or `no`.
         optimizer: of everything trained.
     """
 
@@ -53,7 +53,7 @@ class TrainingSettings:
     validate_every: int = 1000
     log_every: int = 20
     precision: str = "auto"
-    compile: bool = False
+    compile: str = "auto"
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
 
     def __post_init__(self) -> None:
@@ -61,4 +61,5 @@ class TrainingSettings:
             self.precision in ("auto", "bf16", "fp32"),
             f"training.precision is {self.precision!r}; choose auto, bf16 or fp32",
         )
+        require(self.compile in ("auto", "yes", "no"), f"training.compile is {self.compile!r}; choose auto, yes or no")
         require(self.keep >= 1, f"training.keep is {self.keep}; it must be at least 1")

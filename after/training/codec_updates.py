@@ -1,5 +1,6 @@
 """The updates of a codec: spectral losses alone at first, then beside discriminators that learn as well."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -7,18 +8,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from after.checkpoint import load_into
 from after.codec.adversarial import Balancer, discriminator_loss, feature_loss, generator_loss
 from after.codec.autoencoder import Codec
 from after.codec.discriminators import Discriminators, Judgement, level_gain
 from after.codec.losses import AmplitudeLoss, MelLoss, SpectralLoss
 from after.settings import AdversarialSettings, CodecTrainingSettings
-from after.training.device import autocast
+from after.training.device import autocast, compiled
 from after.training.distributed import mean_over_ranks
 from after.training.ema import Ema
 from after.training.state import TrainState
 from after.training.stop import check_finite
 from after.training.updates import Learner
 
+logger = logging.getLogger(__name__)
+_SINCE = "discriminators_since"
 Figures = dict[str, Tensor | float]
 
 
@@ -92,7 +96,7 @@ class CodecUpdates:
         self.settings = settings
         self.codec = codec
         self.place = next(codec.parameters()).device
-        self.network = torch.compile(codec) if training.compile else codec
+        self.network = compiled(codec, training.compile, self.place)
         self.reconstruction = Reconstruction(settings, codec)
         self.learner = Learner(codec, training.optimizer, training.iterations)
         self.ema = Ema(codec, training.optimizer.ema_decay)
@@ -100,7 +104,13 @@ class CodecUpdates:
             modules={"model": codec}, optimizers={"model": self.learner.optimizer}, emas={"model": self.ema}
         )
         self.critics: Critics | None = None
-        if adversarial.start_iteration:
+        if adversarial.start_iteration >= training.iterations:
+            logger.warning(
+                "adversarial.start_iteration is %d and training.iterations %d: the run ends before discriminators come",
+                adversarial.start_iteration,
+                training.iterations,
+            )
+        elif adversarial.start_iteration:
             self.critics = Critics(adversarial, training.iterations, self.place)
             self.state.modules = {**self.state.modules, **self.critics.modules}
             self.state.optimizers = {**self.state.optimizers, "discriminators": self.critics.learner.optimizer}
@@ -110,7 +120,8 @@ class CodecUpdates:
         """Make one update; give losses, gradient norms and learning rates."""
         batch = batch.to(self.place)
         critics = self.critics if iteration >= self.settings.adversarial.start_iteration else None
-        self._freeze(critics is not None)
+        if critics is not None:
+            self._admit(critics, iteration)
         rate = self.learner.begin(iteration)
         with autocast(self.place, self.settings.training.precision):
             result, levels = self.network(batch.audio, batch.seeds)
@@ -129,9 +140,18 @@ class CodecUpdates:
         self.ema.update(iteration + 1)
         return {**figures, "learning_rate": rate}
 
-    def _freeze(self, is_late: bool) -> None:
-        """Keep latents as they are once discriminators have come, if that is wanted."""
-        frozen = is_late and self.settings.adversarial.freeze_encoder
+    def _admit(self, critics: "Critics", iteration: int) -> None:
+        """Let discriminators in; when they come, averaged and trained encoder become one, and stay it if wanted.
+
+        A run remembers when that was, so that going on later is going on.
+        """
+        frozen = self.settings.adversarial.freeze_encoder
+        if _SINCE not in self.state.extra:
+            self.state.extra[_SINCE] = iteration
+            if frozen:
+                averaged = self.ema.state_dict()
+                load_into(self.codec.encoder, averaged, "encoder.")
+        critics.learner.start_at(int(str(self.state.extra[_SINCE])))
         self.codec.encoder.requires_grad_(not frozen)
         self.codec.encoder.train(not frozen)
 
@@ -168,9 +188,7 @@ class Critics:
             "feature": settings.feature_weight,
         }
         self.balancer = Balancer(weights, mean_over_ranks=mean_over_ranks).to(place)
-        self.learner = Learner(
-            self.discriminators, settings.optimizer, iterations, start=min(settings.start_iteration, iterations - 1)
-        )
+        self.learner = Learner(self.discriminators, settings.optimizer, iterations, start=settings.start_iteration)
         self.modules = {"discriminators": self.discriminators, "balancer": self.balancer}
 
     def judge(self, audio: Tensor, result: Tensor, iteration: int) -> tuple[Figures, dict[str, Tensor], Tensor]:

@@ -2,12 +2,15 @@
 
 import logging
 from contextlib import AbstractContextManager, nullcontext
+from typing import TypeVar, cast
 
 import torch
+from torch import nn
 
 from after.errors import ConfigError
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T", bound=nn.Module)
 
 
 def pick_device(name: str) -> torch.device:
@@ -39,3 +42,13 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
     if precision == "bf16" or (precision == "auto" and multiplies_bf16(device)):
         return torch.autocast(device.type, torch.bfloat16)
     return nullcontext()
+
+
+def compiled(module: T, wanted: str, device: torch.device) -> T:
+    """Fuse a network's operations with torch.compile: `yes`, `no`, or `auto`, which is yes on a GPU.
+
+    The module's own methods and parameters stay as they are; what is given back is to be called.
+    """
+    if wanted == "no" or (wanted == "auto" and device.type != "cuda"):
+        return module
+    return cast(T, torch.compile(module))

@@ -51,16 +51,21 @@ class Learner:
 
     def __init__(self, module: nn.Module, settings: OptimizerSettings, iterations: int, *, start: int = 0) -> None:
         self.module = module
-        self.start = start
-        self.max_grad_norm = settings.max_grad_norm
+        self.settings = settings
+        self.iterations = iterations
         self.optimizer = build_adamw(
             module, learning_rate=settings.learning_rate, weight_decay=settings.weight_decay, betas=settings.betas
         )
+        self.start_at(start)
+
+    def start_at(self, iteration: int) -> None:
+        """Lay the schedule out from an iteration on."""
+        self.start = iteration
         self.schedule = Schedule(
-            learning_rate=settings.learning_rate,
-            iterations=max(1, iterations - start),
-            warmup_iterations=settings.warmup_iterations,
-            final_ratio=settings.final_ratio,
+            learning_rate=self.settings.learning_rate,
+            iterations=max(1, self.iterations - iteration),
+            warmup_iterations=self.settings.warmup_iterations,
+            final_ratio=self.settings.final_ratio,
         )
 
     def begin(self, iteration: int) -> float:
@@ -77,7 +82,7 @@ class Learner:
             TrainingError: if it is not finite.
         """
         average_gradients(self.module)
-        norm = clip_gradients(self.module.parameters(), self.max_grad_norm)
+        norm = clip_gradients(self.module.parameters(), self.settings.max_grad_norm)
         check_finite(norm, iteration, name)
         return norm
 

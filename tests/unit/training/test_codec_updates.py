@@ -25,7 +25,7 @@ def settings(*overrides: str) -> CodecTrainingSettings:
     small = ("crop_samples=8192", "codec.frame_hop=256", "codec.latent_stride=4", "codec.encoder_window=1024",
              "codec.encoder_short_window=1024", "codec.encoder_fall=64", "codec.decoder_window=512",
              "training.precision=fp32",
-             f"training.iterations={END}", "training.save_every=4", "training.validate_every=10", "training.keep=9",
+             f"training.iterations={END}", "training.save_every=2", "training.validate_every=10", "training.keep=9",
              "training.optimizer.warmup_iterations=2", "adversarial.width=4", "adversarial.stft_scales=[512, 256]",
              "adversarial.periods=[3]", f"adversarial.start_iteration={START}",
              "adversarial.optimizer.warmup_iterations=1", "codec.analysis=spectrum", "codec.synthesis=istft",
@@ -68,8 +68,12 @@ def test_both_schedules_move(run: Path) -> None:
 
 
 def test_the_encoder_learns_before_and_stays_afterwards(run: Path) -> None:
-    # 0 to 4 cannot be seen: there is no checkpoint of the beginning; 4 is where the discriminators come
-    assert moved(run, "modules.model.encoder", 4, 8) == []
+    assert moved(run, "modules.model.encoder", 2, 4)
+    # the averaged encoder takes the trained one's place when the discriminators come at 4; from 5 on both are the same
+    assert moved(run, "modules.model.encoder", 8, 10) == []
+    assert moved(run, "emas.model.encoder", 4, 10) == []
+    trained, averaged = weights(run, 10, "modules.model.encoder"), weights(run, 10, "emas.model.encoder")
+    assert all(torch.equal(trained[name], averaged[name.replace("modules", "emas")]) for name in trained)
     assert moved(run, "modules.model.decoder", 4, 8)
     assert moved(run, "modules.discriminators", 4, 8)
     assert moved(run, "modules.balancer", 4, 8)
@@ -95,7 +99,20 @@ def test_discriminators_may_join_a_run_that_began_without_them(store: Path) -> N
     assert not weights(Path("run"), 4, "modules.discriminators")
     train_codec(settings(), store, "run", device="cpu")
     assert len(logged(Path("run"), "discriminator_loss")) == END - START
-    assert moved(Path("run"), "modules.model.encoder", 4, 10) == []
+    assert moved(Path("run"), "emas.model.encoder", 4, 10) == []
+
+
+def test_discriminators_that_would_come_too_late_are_said_to(store: Path, caplog: pytest.LogCaptureFixture) -> None:
+    train_codec(settings("training.iterations=3"), store, "run", device="cpu")
+    assert "ends before discriminators come" in caplog.text
+    assert not weights(Path("run"), 3, "modules.discriminators")
+
+
+def test_their_schedule_begins_when_they_came(store: Path) -> None:
+    train_codec(settings("adversarial.start_iteration=0", "training.iterations=6"), store, "run", device="cpu")
+    late = settings("adversarial.start_iteration=2", "adversarial.optimizer.warmup_iterations=2")
+    train_codec(late, store, "run", device="cpu")
+    assert logged(Path("run"), "discriminator_learning_rate")[:2] == pytest.approx([2.5e-4, 5e-4])
 
 
 def test_sines_get_a_gradient_from_their_amplitudes_too(store: Path) -> None:
