@@ -9,7 +9,7 @@
 # WORK       runs, and at last comparison.txt and comparison.json
 set -eu
 
-store=$1 held_out=$2 work=$3 iterations=${4:-500}
+store=$1 held_out=$2 work=$3 iterations=${4:-400}
 
 # name, settings: designs differ in what is analysed, how it is sounded, and how often
 train() {
@@ -20,7 +20,7 @@ train() {
     # of this preset all but the codec itself counts: no discriminators, excerpts vary in gain only
     # shellcheck disable=SC2086
     after train_autoencoder "$store" --out "$work/$name" --preset codec_bundled --threads 1 --iterations "$iterations" \
-        --set loss.mel_weight=1.0 --set training.validate_every=250 --set training.save_every=250 $options
+        --set loss.mel_weight=1.0 --set training.validate_every=200 --set training.save_every=200 $options
     names="$names $name=$work/$name"
 }
 
@@ -34,7 +34,6 @@ train relative_bands_sines_512 $relative codec.latent_stride=1 codec.num_latents
 train relative_bands_istft $relative codec.synthesis=istft codec.decoder_width=320
 train spectrum_sines $spectrum codec.encoder_width=160 codec.decoder_width=240
 train spectrum_istft $spectrum codec.synthesis=istft
-train spectrum_istft_512 $spectrum codec.synthesis=istft codec.latent_stride=1 codec.num_latents=32 codec.encoder_width=176 codec.decoder_width=240
 train spectrum_mdct $spectrum codec.synthesis=mdct codec.decoder_width=256
 train pqmf codec.analysis=pqmf codec.synthesis=pqmf codec.num_latents=64 codec.encoder_width=32 codec.decoder_width=48
 # shellcheck disable=SC2086
