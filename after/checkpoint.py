@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -45,7 +46,9 @@ def replace_file(path: str | Path, data: bytes) -> None:
             "(what was there before is untouched)"
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        # where even this fails, the error above says more
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_checkpoint(

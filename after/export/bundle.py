@@ -87,7 +87,7 @@ def load_trained(run: Path, codec: Path) -> Trained:
         )
     model = build_model(_model_settings(snapshot), network.num_latents)
     load_into(model, tensors)
-    return Trained(model.eval(), network, snapshot, _iterations(run), _iterations(codec))
+    return Trained(model.eval(), network, snapshot, count_iterations(run), count_iterations(codec))
 
 
 def bundle(job: BundleJob, out: str | Path) -> dict[str, object]:
@@ -131,7 +131,7 @@ def _model_settings(snapshot: Mapping[str, object]) -> ModelSettings:
     return from_dict(ModelSettings, table)
 
 
-def _iterations(source: Path) -> int:
+def count_iterations(source: Path) -> int:
     """Give the optimiser updates behind a run folder or checkpoint, 0 where a file does not say."""
     if is_foreign(source):
         return 0
