@@ -88,6 +88,35 @@ class MelLoss(nn.Module):
         return total / len(self.counts)
 
 
+class LevelLoss(nn.Module):
+    """Compare levels over time.
+
+    Losses on spectra are content with sound that is too soft where a network is unsure: what is loud is spread over its
+    neighbours. The level of a frame as a whole says how loud it must be.
+
+    Args:
+        size: of the Hann windows in samples; the hop is a quarter.
+        floor: RMS (full scale = 1) at which the logarithm goes flat.
+    """
+
+    window: Tensor
+
+    def __init__(self, *, size: int = 2048, floor: float = 1e-5) -> None:
+        super().__init__()
+        self.size = size
+        self.floor_power = floor**2
+        self.register_buffer("window", torch.hann_window(size) * 2.0 / size, persistent=False)
+
+    def levels(self, audio: Tensor) -> Tensor:
+        """Give 0.5 ln(mean square + floor^2) of frames, [B, 1, T] to [B, F]."""
+        power = F.pad(audio.squeeze(1).float().square(), (self.size // 2, self.size // 2))
+        return 0.5 * torch.log(power.unfold(1, self.size, self.size // 4) @ self.window + self.floor_power)
+
+    def forward(self, audio: Tensor, target: Tensor) -> Tensor:
+        """Give the mean absolute difference of [B, 1, T] pairs, in natural logarithms."""
+        return (self.levels(audio) - self.levels(target)).abs().mean()
+
+
 class AmplitudeLoss(nn.Module):
     """Compare the spectrum that amplitudes of sines and noise are expected to have with that of the target.
 

@@ -15,11 +15,12 @@ from after.settings.model import (
     StructureSettings,
     TimbreSettings,
 )
-from after.settings.optimization import OptimizerSettings, TrainingSettings
+from after.settings.optimization import AveragedOptimizerSettings, OptimizerSettings, TrainingSettings
 
 __all__ = [
     "AdversarialSettings",
     "AugmentSettings",
+    "AveragedOptimizerSettings",
     "CodecSettings",
     "CodecTrainingSettings",
     "DenoiserSettings",

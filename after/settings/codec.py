@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from after.settings.checks import require
+from after.settings.checks import require, require_above_zero, require_at_least
 
 ANALYSES = ("bands", "relative_bands", "spectrum", "pqmf")
 SYNTHESES = ("istft", "mdct", "sines", "pqmf")
@@ -68,16 +68,19 @@ class CodecSettings:
     num_bands: int = 16
 
     def __post_init__(self) -> None:
+        require_at_least(
+            *(1, "codec", self, "sample_rate", "frame_hop", "latent_stride", "encoder_width", "decoder_width"),
+            *("kernel_size", "expansion"),
+        )
+        require_at_least(2, "codec", self, "num_latents", "num_bands")
+        require_at_least(0, "codec", self, "encoder_blocks", "decoder_blocks", "latent_noise", "sine_spacing_hz")
+        require_above_zero("codec", self, "band_floor", "sine_spacing_cents", "split_hz")
         self._check_kinds()
         self._check_windows()
         for name in ("band_range_hz", "sine_range_hz"):
             low, high = getattr(self, name)
             fits = 0 < low < high <= self.sample_rate / 2
             require(fits, f"codec.{name} is {low} to {high}; it must rise within 0 and half the sample rate")
-        require(self.band_floor > 0, f"codec.band_floor is {self.band_floor}; it must be above 0")
-        require(self.sine_spacing_cents > 0, "codec.sine_spacing_cents must be above 0")
-        require(self.num_latents >= 2, f"codec.num_latents is {self.num_latents}; it must be at least 2")
-        require(self.latent_noise >= 0, f"codec.latent_noise is {self.latent_noise}; it must not be below 0")
 
     def _check_kinds(self) -> None:
         for name, kinds in (("analysis", ANALYSES), ("synthesis", SYNTHESES)):

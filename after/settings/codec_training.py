@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from after.settings.checks import require
+from after.settings.checks import require, require_above_zero, require_at_least, require_shares
 from after.settings.codec import CodecSettings
 from after.settings.optimization import OptimizerSettings, TrainingSettings
+
+_LEAST_WINDOW = 4  # samples: the hop of a spectrum is a quarter of its window
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,9 +38,8 @@ class AugmentSettings:
     silence_probability: float = 0.02
 
     def __post_init__(self) -> None:
-        for name in ("quiet", "polarity", "phase", "pitch", "mix", "silence"):
-            share = getattr(self, f"{name}_probability")
-            require(0 <= share <= 1, f"augment.{name}_probability is {share}; it must lie within 0 and 1")
+        kinds = ("quiet", "polarity", "phase", "pitch", "mix", "silence")
+        require_shares("augment", self, *(f"{kind}_probability" for kind in kinds))
         for name in ("gain", "quiet", "mix"):
             low, high = getattr(self, f"{name}_range_db")
             require(
@@ -64,6 +65,7 @@ class SpectralLossSettings:
         mel_weight: of the log-mel distance.
         mel_scales: window size in samples and number of bands, of each of its resolutions.
         mel_floor: magnitude below which its logarithm goes flat.
+        level_weight: of the distance of levels over time.
         amplitude_weight: of the same distances between the target and what the decoder's amplitudes are expected to
             sound like.
         amplitude_scale: window size of those, in samples.
@@ -77,8 +79,27 @@ class SpectralLossSettings:
     mel_weight: float = 1.0
     mel_scales: tuple[tuple[int, int], ...] = ((4096, 128), (2048, 80), (512, 40))
     mel_floor: float = 1e-6
+    level_weight: float = 1.0
     amplitude_weight: float = 1.0
     amplitude_scale: int = 4096
+
+    def __post_init__(self) -> None:
+        require(bool(self.scales), "loss.scales is empty; name one window size at least")
+        require(
+            bool(self.mel_scales) or self.mel_weight == 0,
+            f"loss.mel_scales is empty and loss.mel_weight {self.mel_weight}; name a window size and a number of "
+            "bands, or set the weight to 0",
+        )
+        for name, windows in (("scales", self.scales), ("mel_scales", tuple(size for size, _ in self.mel_scales))):
+            twice = sorted({size for size in windows if windows.count(size) > 1})
+            require(not twice, f"loss.{name} names window {', '.join(map(str, twice))} twice; once will do")
+            least = min(windows, default=_LEAST_WINDOW)
+            require(least >= _LEAST_WINDOW, f"loss.{name} has window {least}; it must be at least {_LEAST_WINDOW}")
+        require_at_least(1, "loss", self, "mel_scales")
+        require_at_least(_LEAST_WINDOW, "loss", self, "amplitude_scale")
+        require_at_least(0, "loss", self, "scales_per_iteration", "linear_weight", "log_weight", "mel_weight")
+        require_at_least(0, "loss", self, "level_weight", "amplitude_weight")
+        require_above_zero("loss", self, "floor", "mel_floor")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,13 +135,13 @@ class AdversarialSettings:
             self.start_iteration >= 0,
             f"adversarial.start_iteration is {self.start_iteration}; it must be 0 (never) or more",
         )
+        require_at_least(_LEAST_WINDOW, "adversarial", self, "stft_scales")
+        require_at_least(1, "adversarial", self, "periods", "width")
         require(
             bool(self.stft_scales or self.periods),
             "adversarial.stft_scales and adversarial.periods are both empty; name one discriminator at least",
         )
-        for name in ("spectral", "adversarial", "feature"):
-            weight = getattr(self, f"{name}_weight")
-            require(weight > 0, f"adversarial.{name}_weight is {weight}; it must be above 0")
+        require_above_zero("adversarial", self, "spectral_weight", "adversarial_weight", "feature_weight")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -145,7 +166,12 @@ class CodecTrainingSettings:
 
     def __post_init__(self) -> None:
         require(
-            self.crop_samples % self.codec.hop_length == 0,
+            self.crop_samples > 0 and self.crop_samples % self.codec.hop_length == 0,
             f"crop_samples is {self.crop_samples}; it must be a multiple of the codec's hop length "
             f"{self.codec.hop_length}",
+        )
+        require(
+            self.codec.synthesis != "sines" or self.loss.amplitude_scale > self.codec.frame_hop,
+            f"loss.amplitude_scale is {self.loss.amplitude_scale}; it must be above codec.frame_hop "
+            f"({self.codec.frame_hop})",
         )

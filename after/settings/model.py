@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from after.settings.checks import require
+from after.settings.checks import require, require_at_least, require_shares
 from after.settings.optimization import TrainingSettings
 
 
@@ -21,6 +21,7 @@ class StructureSettings:
     kernel_size: int = 9
 
     def __post_init__(self) -> None:
+        require_at_least(1, "model.structure", self, "num_blocks", "kernel_size")
         require(self.kind == "midi", f"model.structure.kind is {self.kind!r}; this version knows 'midi'")
 
 
@@ -42,6 +43,10 @@ class TimbreSettings:
     num_blocks: int = 3
     kernel_size: int = 5
     noise: float = 0.05
+
+    def __post_init__(self) -> None:
+        require_at_least(1, "model.timbre", self, "size", "width", "num_blocks", "kernel_size")
+        require_at_least(0, "model.timbre", self, "noise")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,6 +74,7 @@ class DenoiserSettings:
             self.network == "transformer",
             f"model.denoiser.network is {self.network!r}; this version knows 'transformer'",
         )
+        require_at_least(1, "model.denoiser", self, "width", "num_layers", "num_heads", "window", "expansion")
         require(
             self.width % self.num_heads == 0,
             f"model.denoiser.width is {self.width}; it must be a multiple of num_heads ({self.num_heads})",
@@ -98,6 +104,9 @@ class DropoutSettings:
     timbre: float = 0.1
     both: float = 0.05
 
+    def __post_init__(self) -> None:
+        require_shares("dropout", self, "structure", "timbre", "both")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DiffusionTrainingSettings:
@@ -118,3 +127,8 @@ class DiffusionTrainingSettings:
     crop_frames: int = 160
     timbre_frames: int = 128
     validation_steps: int = 4
+
+    def __post_init__(self) -> None:
+        for name in ("crop_frames", "timbre_frames", "validation_steps"):
+            value = getattr(self, name)
+            require(value >= 1, f"{name} is {value}; it must be at least 1")

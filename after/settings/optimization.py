@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass, field
 
-from after.settings.checks import require
+from after.settings.checks import require, require_above_zero, require_at_least, require_shares
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OptimizerSettings:
-    """AdamW with warm-up, cosine decay, clipping and an exponential moving average.
+    """AdamW with warm-up, cosine decay and clipping.
 
     Attributes:
         learning_rate: peak.
@@ -16,7 +16,6 @@ class OptimizerSettings:
         betas: of AdamW.
         weight_decay: on matrices only.
         max_grad_norm: gradients are scaled down to this norm.
-        ema_decay: of the averaged weights that are used and exported.
     """
 
     learning_rate: float = 1e-3
@@ -25,7 +24,31 @@ class OptimizerSettings:
     betas: tuple[float, float] = (0.9, 0.99)
     weight_decay: float = 0.01
     max_grad_norm: float = 1.0
+
+    def __post_init__(self) -> None:
+        require_above_zero("optimizer", self, "learning_rate", "max_grad_norm")
+        require_at_least(0, "optimizer", self, "warmup_iterations", "weight_decay")
+        require_shares("optimizer", self, "final_ratio")
+        fits = all(0 <= beta < 1 for beta in self.betas)
+        require(fits, f"optimizer.betas is {list(self.betas)}; both must be at least 0 and below 1")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AveragedOptimizerSettings(OptimizerSettings):
+    """An optimiser of weights whose exponential moving average is what is used and exported.
+
+    Attributes:
+        ema_decay: of that average.
+    """
+
     ema_decay: float = 0.999
+
+    def __post_init__(self) -> None:
+        OptimizerSettings.__post_init__(self)  # super() does not know a class with slots
+        require(
+            0 <= self.ema_decay < 1,
+            f"optimizer.ema_decay is {self.ema_decay}; it must be at least 0 and below 1",
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +77,7 @@ class TrainingSettings:
     log_every: int = 20
     precision: str = "auto"
     compile: str = "auto"
-    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+    optimizer: AveragedOptimizerSettings = field(default_factory=AveragedOptimizerSettings)
 
     def __post_init__(self) -> None:
         require(
@@ -62,4 +85,7 @@ class TrainingSettings:
             f"training.precision is {self.precision!r}; choose auto, bf16 or fp32",
         )
         require(self.compile in ("auto", "yes", "no"), f"training.compile is {self.compile!r}; choose auto, yes or no")
-        require(self.keep >= 1, f"training.keep is {self.keep}; it must be at least 1")
+        require_at_least(
+            1, "training", self, "iterations", "batch_size", "save_every", "keep", "validate_every", "log_every"
+        )
+        require_at_least(0, "training", self, "seed")

@@ -12,7 +12,7 @@ from after.checkpoint import load_into
 from after.codec.adversarial import Balancer, discriminator_loss, feature_loss, generator_loss
 from after.codec.autoencoder import Codec
 from after.codec.discriminators import Discriminators, Judgement, level_gain
-from after.codec.losses import AmplitudeLoss, MelLoss, SpectralLoss
+from after.codec.losses import AmplitudeLoss, LevelLoss, MelLoss, SpectralLoss
 from after.settings import AdversarialSettings, CodecTrainingSettings
 from after.training.device import autocast, compiled
 from after.training.distributed import mean_over_ranks
@@ -52,6 +52,7 @@ class Reconstruction:
         self.settings = settings
         self.spectral = build_loss(settings).to(place)
         self.mel = MelLoss(loss.mel_scales, sample_rate=settings.codec.sample_rate, floor=loss.mel_floor).to(place)
+        self.level = LevelLoss().to(place)
         self.amplitude: AmplitudeLoss | None = None
         if codec.source is not None:
             self.amplitude = AmplitudeLoss(
@@ -65,7 +66,11 @@ class Reconstruction:
         """Give the loss of sound [B, 1, T] against the recording."""
         loss = self.settings.loss
         value: Tensor = self.spectral(result, audio, draw_scales(self.settings, iteration))
-        return value + loss.mel_weight * self.mel(result, audio) if loss.mel_weight > 0 else value
+        if loss.mel_weight > 0:
+            value = value + loss.mel_weight * self.mel(result, audio)
+        if loss.level_weight > 0:
+            value = value + loss.level_weight * self.level(result, audio)
+        return value
 
     def of_levels(self, levels: Tensor | None, audio: Tensor) -> Tensor | None:
         """Give the loss of the amplitudes that the sound was made from, where there are such."""

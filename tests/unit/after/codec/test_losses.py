@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.signal import get_window
 from torch import Tensor
 
-from after.codec.losses import SpectralLoss
+from after.codec.losses import LevelLoss, MelLoss, SpectralLoss
 
 
 def audio(seed: int, num_samples: int = 4096, batch_size: int = 2) -> Tensor:
@@ -83,3 +83,27 @@ def test_following_its_gradient_brings_the_audio_nearer() -> None:
 
 def test_half_precision_is_measured_in_full() -> None:
     assert SpectralLoss((256,))(audio(0).bfloat16(), audio(1).bfloat16()).dtype == torch.float32
+
+
+@pytest.mark.parametrize("gain", [0.5, 2.0, 3.0])
+def test_a_gain_is_a_distance_of_its_logarithm(gain: float) -> None:
+    target = audio(1, num_samples=16384)
+    mel = MelLoss(((1024, 20), (256, 8)), sample_rate=44_100)
+    for loss in (LevelLoss(), mel):
+        assert float(loss(target, target)) == 0.0
+        assert float(loss(gain * target, target)) == pytest.approx(abs(np.log(gain)), rel=1e-2)
+
+
+def test_a_level_is_the_root_of_the_mean_square() -> None:
+    time = torch.arange(32768) / 44_100
+    sine = 0.5 * torch.sin(2 * torch.pi * 1000 * time)[None, None]
+    levels = LevelLoss().levels(sine)[0, 4:-4]
+    torch.testing.assert_close(levels, torch.full_like(levels, float(np.log(0.5 / 2**0.5))), atol=1e-2, rtol=0)
+
+
+def test_losses_of_levels_stay_finite_in_silence() -> None:
+    sound = torch.zeros(1, 1, 8192, requires_grad=True)
+    for loss in (LevelLoss(), MelLoss(((1024, 20),), sample_rate=44_100)):
+        loss(sound, audio(2, 8192, 1)).backward()
+        assert sound.grad is not None
+        assert torch.isfinite(sound.grad).all()

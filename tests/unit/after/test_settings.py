@@ -1,0 +1,35 @@
+"""Settings that cannot work are refused where they are read, in one sentence that names them."""
+
+import pytest
+
+from after.config import load_settings
+from after.errors import ConfigError
+from after.settings import CodecTrainingSettings, DiffusionTrainingSettings
+
+CODEC = [
+    *(f"training.{name}=0" for name in ("iterations", "batch_size", "save_every", "keep", "validate_every")),
+    *("training.log_every=0", "training.compile=perhaps", "training.optimizer.learning_rate=0.0"),
+    *("training.optimizer.final_ratio=1.5", "training.optimizer.betas=[0.9, 1.0]"),
+    *("training.optimizer.ema_decay=1.0", "adversarial.optimizer.learning_rate=-1.0", "adversarial.width=0"),
+    *("codec.frame_hop=0", "codec.latent_stride=0", "codec.decoder_width=0", "codec.encoder_width=0"),
+    *("codec.kernel_size=0", "codec.expansion=0", "codec.decoder_blocks=[-1, 1]", "codec.sample_rate=0"),
+    *("codec.band_floor=0.0", "crop_samples=0", "loss.scales=[]", "loss.mel_scales=[]", "loss.floor=0.0"),
+    *("loss.mel_scales=[[512, 20], [512, 40]]", "loss.scales=[0]", "loss.level_weight=-1.0"),
+    *("augment.mix_probability=2.0", "adversarial.stft_scales=[1]", "adversarial.periods=[0]"),
+]
+MODEL = [
+    *("model.denoiser.width=0", "model.denoiser.num_layers=0", "model.timbre.size=0", "model.structure.num_blocks=0"),
+    *("dropout.timbre=2.0", "crop_frames=0", "validation_steps=0"),
+]
+
+
+@pytest.mark.parametrize("override", CODEC)
+def test_a_codec_training_is_refused_what_cannot_work(override: str) -> None:
+    with pytest.raises(ConfigError, match=override.partition("=")[0].rpartition(".")[2]):
+        load_settings(CodecTrainingSettings, "codec_44k", (override,))
+
+
+@pytest.mark.parametrize("override", MODEL)
+def test_a_model_training_is_refused_what_cannot_work(override: str) -> None:
+    with pytest.raises(ConfigError, match=override.partition("=")[0].rpartition(".")[2]):
+        load_settings(DiffusionTrainingSettings, "midi", (override,))
