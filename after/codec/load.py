@@ -31,6 +31,8 @@ def load_codec(source: str | Path) -> tuple[Codec, CodecSettings]:
     Raises:
         CheckpointError: if there is no codec.
     """
+    if is_foreign(source):
+        raise CheckpointError(f"{source} is a TorchScript file: give a codec's run folder, checkpoint or .safetensors")
     tensors, snapshot = read_weights(source)
     table = snapshot.get("codec")
     if snapshot.get("kind") != "codec" or not isinstance(table, Mapping):
@@ -56,6 +58,12 @@ def open_codec(
     """
     if not is_foreign(source):
         own, settings = load_codec(source)
+        if sample_rate not in (None, own.sample_rate):
+            raise CheckpointError(
+                f"{source} has a sample rate of {own.sample_rate} Hz, {sample_rate} Hz was given: leave that away"
+            )
+        if isinstance(known, Mapping) and known != to_dict(settings):
+            raise CheckpointError(f"{source} is not the codec that the model was trained with: name that one")
         return own, to_dict(settings)
     path = Path(source)
     if isinstance(known, Mapping):

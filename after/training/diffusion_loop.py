@@ -20,7 +20,7 @@ from after.errors import DataError
 from after.model import Model, build_model
 from after.settings import DiffusionTrainingSettings, DropoutSettings
 from after.training.device import autocast
-from after.training.distributed import on_primary, process_group, share
+from after.training.distributed import from_primary, on_primary, process_group, share
 from after.training.loop import Task, open_run, run_task
 from after.training.outcome import Outcome
 from after.training.run import Run
@@ -158,11 +158,9 @@ def train_diffusion(
     training = settings.training
     with process_group(device) as place:
         items = share(training.batch_size)
-        network, table = open_training_codec(
-            codec, store_path, run_folder, settings, place, sample_rate=codec_sample_rate
-        )
+        network, table = open_training_codec(codec, store_path, run_folder, place, sample_rate=codec_sample_rate)
         frame_rate = network.sample_rate / network.hop_length
-        name = on_primary(lambda: _encode(store_path, network)) or f"latents/{codec_hash(network)}"
+        name = from_primary(on_primary(lambda: _encode(store_path, network)) or "")
         snapshot = {"kind": "diffusion", "codec": table, "latents": name, **to_dict(settings)}
         with Store.open(store_path) as store, open_run(run_folder, snapshot, training) as run:
             torch.manual_seed(training.seed)

@@ -169,6 +169,15 @@ def on_primary(work: Callable[[], T]) -> T | None:
     return result
 
 
+def from_primary(value: T) -> T:
+    """Give all ranks rank 0's value, such as figures that each machine would measure a little differently."""
+    if world_size() == 1:
+        return value
+    values = [value]
+    dist.broadcast_object_list(values, src=0)
+    return values[0]
+
+
 def _by_kind(tensors: Iterable[Tensor]) -> list[list[Tensor]]:
     """Group tensors that fit into one buffer."""
     kinds: dict[tuple[torch.dtype, torch.device], list[Tensor]] = {}

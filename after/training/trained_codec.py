@@ -12,18 +12,17 @@ from after.codec.load import AnyCodec, open_codec
 from after.config import to_dict
 from after.data.dataset import AudioCrops
 from after.data.store import Store
-from after.settings import DiffusionTrainingSettings
-from after.training.distributed import broadcast_module, on_primary
+from after.training.distributed import broadcast_module, from_primary, on_primary
 
 _FIT_ITEMS = 128
 _FIT_FRAMES = 64
+_FIT_SEED = 0
 
 
 def open_training_codec(
     source: str | Path,
     store_path: str | Path,
     run_folder: str | Path,
-    settings: DiffusionTrainingSettings,
     place: torch.device,
     *,
     sample_rate: int | None = None,
@@ -37,7 +36,6 @@ def open_training_codec(
         source: of the codec.
         store_path: the training data.
         run_folder: of the model.
-        settings: of the model's training.
         place: the device.
         sample_rate: Hz, for a foreign codec that does not state it.
 
@@ -49,10 +47,10 @@ def open_training_codec(
     codec = codec.to(place)
     if not isinstance(codec, ForeignCodec) or codec.is_fitted:
         return codec, table
-    on_primary(lambda: _fit(codec, Path(store_path), settings))
+    on_primary(lambda: _fit(codec, Path(store_path)))
     broadcast_module(codec.norm)
     codec.is_fitted = True
-    return codec, to_dict(codec.settings)
+    return codec, from_primary(to_dict(codec.settings))
 
 
 def _known_codec(run_folder: Path) -> object:
@@ -66,10 +64,11 @@ def _known_codec(run_folder: Path) -> object:
     return stored.get("codec") if isinstance(stored, Mapping) else None
 
 
-def _fit(codec: ForeignCodec, store_path: Path, settings: DiffusionTrainingSettings) -> None:
+def _fit(codec: ForeignCodec, store_path: Path) -> None:
     with Store.open(store_path) as store:
         store.check_rate(codec.sample_rate)
         longest = int(store.manifest["chunk_samples"]) // codec.hop_length
         num_frames = max(1, min(longest, _FIT_FRAMES))
         crops = AudioCrops(store, "train", num_frames * codec.hop_length)
-        codec.fit_latents(crops.batch(0, _FIT_ITEMS, settings.training.seed).to(codec.norm.mean.device))
+        # the same excerpts whatever the run's seed: another run finds the latents that this one stored
+        codec.fit_latents(crops.batch(0, _FIT_ITEMS, _FIT_SEED).to(codec.norm.mean.device))

@@ -1,7 +1,7 @@
 """The file of a foreign codec: read it, load it, and find what it says about itself."""
 
 import io
-import zipfile
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from after.manifest import EXPORT_SUFFIX
 
 _RATE_NAMES = ("sampling_rate", "sr", "sample_rate")
 _RATE_METHOD = "get_sample_rate"
+_ZIP_START = b"PK\x03\x04"
 
 RUN_ERRORS = (RuntimeError, torch.jit.Error)
 """What running a TorchScript file raises."""
@@ -21,7 +22,10 @@ RUN_ERRORS = (RuntimeError, torch.jit.Error)
 def is_foreign(source: str | Path) -> bool:
     """Tell whether a codec's source is a TorchScript file, or means to be one."""
     path = Path(source)
-    return path.suffix == EXPORT_SUFFIX or (path.is_file() and zipfile.is_zipfile(path))
+    if path.suffix == EXPORT_SUFFIX or not path.is_file():
+        return path.suffix == EXPORT_SUFFIX
+    with path.open("rb") as file:  # an instrument may contain such a file: what counts is the beginning
+        return file.read(len(_ZIP_START)) == _ZIP_START
 
 
 def read_archive(path: Path) -> bytes:
@@ -102,15 +106,24 @@ def find_sample_rate(module: torch.jit.ScriptModule, name: str, given: int | Non
 
 def _stated_rate(module: torch.jit.ScriptModule) -> int | None:
     for name in _RATE_NAMES:
-        value: Any = getattr(module, name, None)
-        if isinstance(value, Tensor) and value.numel() == 1:
-            value = value.item()
-        if isinstance(value, int | float) and value > 0:
-            return round(value)
-    if module._c._has_method(_RATE_METHOD):
-        value = getattr(module, _RATE_METHOD)()
-        return round(value) if isinstance(value, int | float) and value > 0 else None
-    return None
+        if (rate := _as_rate(getattr(module, name, None))) is not None:
+            return rate
+    if not module._c._has_method(_RATE_METHOD):
+        return None
+    try:
+        return _as_rate(getattr(module, _RATE_METHOD)())
+    except RUN_ERRORS:  # wants arguments, or fails: it says nothing then
+        return None
+
+
+def _as_rate(value: Any) -> int | None:
+    """Read a rate, by itself or as the only item of a tuple, list or tensor."""
+    if isinstance(value, Tensor) and value.numel() == 1:
+        value = value.item()
+    if isinstance(value, tuple | list) and len(value) == 1:
+        value = value[0]
+    is_rate = isinstance(value, int | float) and math.isfinite(value) and value > 0
+    return round(value) if is_rate else None
 
 
 def last_line(error: BaseException) -> str:

@@ -76,7 +76,7 @@ def open_box(archive: bytes, name: str) -> Boxed:
         CheckpointError: if it is not what a codec must be; says what was found, what is needed and what to do.
     """
     # one is run to find out about it, the other stays as it was saved
-    box, used = _make_box(archive, name), _make_box(archive, name)
+    (box, is_noisy), (used, _) = _make_box(archive, name), _make_box(archive, name)
     generator = torch.Generator().manual_seed(0)
     try:
         sizes = _measure(used, name)
@@ -86,7 +86,6 @@ def open_box(archive: bytes, name: str) -> Boxed:
             blocks = [torch.randn(1, width, n * samples, generator=generator) for n in _FRAMES_PER_CALL]
             held[method] = find_state(box, used, method, blocks, name)
             define_access(box, method, held[method])
-        is_noisy = _is_noisy(box, held["decode"], sizes.num_latents)
     except RUN_ERRORS as error:
         raise CheckpointError(
             f"{name} fails when it is run ({last_line(error)}): a codec must encode [1, 1, T] and decode its latents "
@@ -95,8 +94,8 @@ def open_box(archive: bytes, name: str) -> Boxed:
     return Boxed(box=box, sizes=sizes, encode_state=held["encode"], decode_state=held["decode"], is_noisy=is_noisy)
 
 
-def _make_box(archive: bytes, name: str) -> torch.jit.ScriptModule:
-    """Load a module and box it."""
+def _make_box(archive: bytes, name: str) -> tuple[torch.jit.ScriptModule, bool]:
+    """Load a module and box it; also tell whether decoding draws at random."""
     module = load_archive(archive, name)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r".*torch\.jit.*deprecated", category=DeprecationWarning)
@@ -107,18 +106,8 @@ def _make_box(archive: bytes, name: str) -> torch.jit.ScriptModule:
                 f"{name} has methods encode and decode of another form: each must take one tensor and give one; "
                 "export it so"
             ) from error
-    for method in ("encode", "decode"):
-        make_repeatable(box, method, name)
-    return box
-
-
-def _is_noisy(box: torch.jit.ScriptModule, held: Sequence[HeldValue], num_latents: int) -> bool:
-    """Tell whether decoding depends on what is drawn: whether two frames differ for the same latents."""
-    sounds = []
-    for frame in (0, 1):
-        box.set_decode_state([value.initial.clone() for value in held])
-        sounds.append(box.decode(torch.zeros(1, num_latents, 1), frame))
-    return not torch.equal(sounds[0], sounds[1])
+    make_repeatable(box, "encode", name)
+    return box, make_repeatable(box, "decode", name)
 
 
 def _measure(box: torch.jit.ScriptModule, name: str) -> Sizes:

@@ -10,6 +10,8 @@ _TOLERANCE = 1e-4
 _NUM_FRAMES = 12
 _LEVEL = 0.1
 _LATENCY_FRAMES = 48
+_LATENCY_SAMPLES = 66_150
+"""Heard after an impulse at least: 1.5 s at 44.1 kHz."""
 _IMPULSE_FRAME = 16
 _NUM_IMPULSES = 8
 
@@ -53,10 +55,11 @@ def measure_latency(encoder: Streaming, decoder: Streaming, name: str) -> int:
         CheckpointError: if an impulse changes nothing.
     """
     hop, generator = encoder.block_size, torch.Generator().manual_seed(0)
-    audio = _LEVEL * torch.randn(1, _LATENCY_FRAMES * hop, 1, generator=generator)
+    num_frames = max(_LATENCY_FRAMES, _IMPULSE_FRAME + 1 - (-_LATENCY_SAMPLES // hop))
+    audio = _LEVEL * torch.randn(1, num_frames * hop, 1, generator=generator)
     before = _IMPULSE_FRAME * hop
     plain = _round_trip(encoder, decoder, audio)
-    energy = torch.zeros((_LATENCY_FRAMES - 1) * hop, dtype=torch.float64)
+    energy = torch.zeros((num_frames - 1) * hop, dtype=torch.float64)
     for number in range(_NUM_IMPULSES):
         offset = hop * number // _NUM_IMPULSES
         changed = audio.clone()

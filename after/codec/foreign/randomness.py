@@ -25,6 +25,7 @@ _DRAWS = {
     "aten::rand": ("aten::zeros", False),
     "aten::rand_like": ("aten::zeros_like", False),
 }
+_FORBIDDEN = frozenset(("aten::save", "aten::from_file", "prim::Print"))
 _IN_PLACE = ("normal_", "uniform_", "bernoulli_", "exponential_", "random_", "geometric_", "cauchy_", "log_normal_")
 
 
@@ -50,7 +51,7 @@ def _draw_graph() -> Any:
     return torch.jit.script(draw_like).inlined_graph
 
 
-def make_repeatable(module: torch.jit.ScriptModule, method: str, name: str) -> None:
+def make_repeatable(module: torch.jit.ScriptModule, method: str, name: str) -> bool:
     """Replace all draws in a method whose second argument is the frame.
 
     Args:
@@ -58,18 +59,32 @@ def make_repeatable(module: torch.jit.ScriptModule, method: str, name: str) -> N
         method: takes (tensor, frame: int).
         name: of the file, for messages.
 
+    Returns:
+        whether anything is drawn.
+
     Raises:
-        CheckpointError: if random numbers are drawn in a way that is not known here.
+        CheckpointError: if random numbers are drawn in a way that is not known here, or if the method does what a codec
+            has no business to do.
     """
     native: Any = module._c._get_method(method)
     inlined = native.inlined_graph
+    if forbidden := sorted({node.kind() for node in _nodes(inlined)} & _FORBIDDEN):
+        raise CheckpointError(
+            f"{name}: {method} reads or writes files, or prints ({', '.join(forbidden)}), which no codec needs: do not "
+            "use it unless you know why; export it without"
+        )
     kinds = {node.kind() for node in _nodes(inlined) if _is_random(node)}
     if not kinds:
-        return
+        return False
     if unknown := sorted(kinds - set(_DRAWS)):
         raise CheckpointError(
             f"{name}: {method} draws random numbers by {', '.join(unknown)}, which cannot be made repeatable: export "
             "it with randn, randn_like, rand or rand_like in their place"
+        )
+    if any(_is_random(node) for loop in _loops(inlined) for block in loop.blocks() for node in _nodes(block)):
+        raise CheckpointError(
+            f"{name}: {method} draws random numbers inside a loop, which cannot be made repeatable: export it with one "
+            "draw of all of them"
         )
     graph = native.graph
     torch._C._jit_pass_inline(graph)
@@ -77,6 +92,11 @@ def make_repeatable(module: torch.jit.ScriptModule, method: str, name: str) -> N
     draws = [node for node in _nodes(graph) if _is_random(node)]
     for number, node in enumerate(draws):
         _replace(graph, node, frame, number)
+    return True
+
+
+def _loops(graph: Any) -> Iterator[Any]:
+    return (node for node in _nodes(graph) if node.kind() == "prim::Loop")
 
 
 def _replace(graph: Any, node: Any, frame: Any, number: int) -> None:

@@ -161,9 +161,10 @@ def test_latents_have_unit_variance_on_what_they_were_fitted_to() -> None:
     codec.fit_latents(audio)
     latents = codec.encode(audio)
     std, mean = torch.std_mean(latents, dim=(0, 2))
-    torch.testing.assert_close(mean, torch.zeros(3), atol=1e-5, rtol=0)
-    torch.testing.assert_close(std, torch.ones(3), atol=1e-5, rtol=0)
-    torch.testing.assert_close(latents * raw.std(dim=(0, 2))[:, None] + raw.mean(dim=(0, 2))[:, None], raw)
+    # statistics are kept to three places, so that another machine finds the same
+    torch.testing.assert_close(mean, torch.zeros(3), atol=5e-3, rtol=0)
+    torch.testing.assert_close(std, torch.ones(3), atol=5e-3, rtol=0)
+    torch.testing.assert_close(latents * codec.norm.std[:, None] + codec.norm.mean[:, None], raw)
     # the decoder takes the normalisation back
     torch.testing.assert_close(codec.decode(latents), plain, atol=1e-5, rtol=0)
 

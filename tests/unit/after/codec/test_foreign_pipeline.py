@@ -12,12 +12,10 @@ from click.testing import CliRunner, Result
 from after.audio import read_audio
 from after.checkpoint import read_checkpoint
 from after.cli import group
-from after.config import load_settings
 from after.data.store import Store
 from after.instrument import Instrument
 from after.manifest import read_manifest
 from after.midi import Note, write_midi
-from after.settings import DiffusionTrainingSettings
 from after.training.trained_codec import open_training_codec
 from tests.foreign_codec import HOP, NUM_LATENTS, RATE, Convolving, Framing, write_foreign
 from tests.tiny_runs import after, write_recordings
@@ -81,8 +79,7 @@ def test_the_store_s_latents_have_about_unit_variance(given: Given) -> None:
 
 
 def test_a_run_that_goes_on_measures_nothing_again(given: Given) -> None:
-    settings = load_settings(DiffusionTrainingSettings, "tiny")
-    codec, table = open_training_codec(given.codec, "no store", given.run, settings, torch.device("cpu"))
+    codec, table = open_training_codec(given.codec, "no store", given.run, torch.device("cpu"))
     assert table == table_of(given.run)
     assert codec.num_latents == NUM_LATENTS
 
