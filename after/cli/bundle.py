@@ -15,10 +15,10 @@ _PATH = click.Path(path_type=Path, exists=True)
 @click.argument("run", type=_PATH)
 @click.option(
     "--codec",
-    required=True,
     type=_PATH,
     metavar="RUN_OR_FILE",
-    help="The codec that RUN was trained with; a TorchScript file becomes part of the instrument.",
+    help="The codec that RUN was trained with; a TorchScript file becomes part of the instrument. Default: the bundled "
+    "codec.",
 )
 @click.option("--store", required=True, type=_PATH, help="The data set that RUN was trained on.")
 @click.option(
@@ -34,7 +34,7 @@ _PATH = click.Path(path_type=Path, exists=True)
     "--excerpts", type=click.IntRange(1), default=64, show_default=True, help="Excerpts averaged for a timbre."
 )
 @click.option("--max-megabytes", type=click.FloatRange(min=0), default=30.0, show_default=True, help="Refuse above.")
-def command(run: Path, codec: Path, store: Path, out: Path, **options: Any) -> None:
+def command(run: Path, codec: Path | None, store: Path, out: Path, **options: Any) -> None:
     """Assemble an instrument file from RUN, a run folder of `after train` (or one of its checkpoints).
 
     The averaged weights are taken and stored as float16. Each group of the training data (its folder's name) becomes
@@ -44,13 +44,14 @@ def command(run: Path, codec: Path, store: Path, out: Path, **options: Any) -> N
     after bundle runs/piano --codec runs/codec --store data/store -o piano.safetensors
     after bundle runs/all --codec runs/codec --store data/store -o all.safetensors --rename sf_oboe=oboe
     """  # noqa: D301 - click reads the backspace as "do not wrap"
+    from after.codec.load import BUNDLED_CODEC
     from after.export.bundle import BundleJob, bundle
     from after.export.card import describe_instrument
     from after.instrument import Attributes
 
     job = BundleJob(
         run=run,
-        codec=codec,
+        codec=codec or BUNDLED_CODEC,
         store=store,
         names=parse_names(options["rename"]),
         groups=options["groups"],

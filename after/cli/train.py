@@ -12,10 +12,10 @@ from after.cli.training_options import TrainingOptions, show_outcome, show_setti
 @training_options(default_preset="midi")
 @click.option(
     "--codec",
-    required=True,
     metavar="RUN_OR_FILE",
     type=click.Path(path_type=Path),
-    help="Run folder of train_autoencoder, a checkpoint or codec file of it, or a TorchScript file of another program.",
+    help="Run folder of train_autoencoder, a checkpoint or codec file of it, or a TorchScript file of another program; "
+    "default: the bundled codec.",
 )
 @click.option(
     "--codec-sample-rate",
@@ -23,7 +23,7 @@ from after.cli.training_options import TrainingOptions, show_outcome, show_setti
     metavar="HZ",
     help="Of a TorchScript codec that does not state it.",
 )
-def command(codec: Path, codec_sample_rate: int | None, **parameters: Any) -> None:
+def command(codec: Path | None, codec_sample_rate: int | None, **parameters: Any) -> None:
     """Train the diffusion model on the prepared data set STORE, on the latents of a trained codec.
 
     A codec of another program, such as RAVE, is a TorchScript file (.ts) that was exported for streaming: mono, at the
@@ -33,6 +33,7 @@ def command(codec: Path, codec_sample_rate: int | None, **parameters: Any) -> No
     stopped.
 
     \b
+    after train data/store --out runs/piano
     after train data/store --codec runs/codec --out runs/piano
     after train data/store --codec rave.ts --out runs/piano
     after train data/store --codec runs/codec --out runs/piano --preset midi --set model.denoiser.width=256
@@ -44,6 +45,7 @@ def command(codec: Path, codec_sample_rate: int | None, **parameters: Any) -> No
     if options.dry_run:
         show_settings(settings, options)
         return
+    from after.codec.load import BUNDLED_CODEC
     from after.training.diffusion_loop import train_diffusion
 
     options.use_threads()
@@ -51,7 +53,7 @@ def command(codec: Path, codec_sample_rate: int | None, **parameters: Any) -> No
         settings,
         options.store,
         options.out,
-        codec=codec,
+        codec=codec or BUNDLED_CODEC,
         codec_sample_rate=codec_sample_rate,
         time_limit_s=options.time_limit_s,
         device=options.device,
