@@ -8,7 +8,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from after.cli import group
-from after.cli.train import command as train
 from after.cli.train_autoencoder import command as train_autoencoder
 from after.config import from_dict, list_presets, load_settings, to_dict
 from after.errors import ConfigError
@@ -46,12 +45,6 @@ def test_ranges_are_refused(tmp_path: Path, wrong: list[str]) -> None:
     result = CliRunner().invoke(train_autoencoder, [str(tmp_path), "--out", "run", *wrong])
     assert result.exit_code == 2
     assert wrong[0] in result.output
-
-
-def test_train_needs_a_codec(tmp_path: Path) -> None:
-    result = CliRunner().invoke(train, [str(tmp_path), "--out", "run"])
-    assert result.exit_code == 2
-    assert "--codec" in result.output
 
 
 def test_help_has_examples_and_loads_no_torch() -> None:
