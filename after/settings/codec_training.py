@@ -100,6 +100,10 @@ class SpectralLossSettings:
         require_at_least(0, "loss", self, "scales_per_iteration", "linear_weight", "log_weight", "mel_weight")
         require_at_least(0, "loss", self, "level_weight", "amplitude_weight")
         require_above_zero("loss", self, "floor", "mel_floor")
+        require(
+            self.linear_weight + self.log_weight + self.mel_weight + self.level_weight > 0,
+            "loss.linear_weight, log_weight, mel_weight and level_weight are all 0; one of them must be above 0",
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

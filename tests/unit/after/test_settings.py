@@ -10,6 +10,11 @@ CODEC = [
     *(f"training.{name}=0" for name in ("iterations", "batch_size", "save_every", "keep", "validate_every")),
     *("training.log_every=0", "training.compile=perhaps", "training.optimizer.learning_rate=0.0"),
     *("training.optimizer.final_ratio=1.5", "training.optimizer.betas=[0.9, 1.0]"),
+    *("training.optimizer.max_grad_norm=0.0", "training.optimizer.warmup_iterations=-1"),
+    *("training.optimizer.weight_decay=-0.1", "training.optimizer.learning_rate=inf", "training.seed=-1"),
+    *("codec.encoder_blocks=[1, -1]", "codec.num_bands=0", "codec.num_bands=1", "codec.sine_spacing_cents=0.0"),
+    *("loss.scales=[512, 512]", "loss.mel_scales=[[512, 0]]", "loss.mel_weight=-1.0", "loss.log_weight=-1.0"),
+    *("loss.linear_weight=nan", "loss.mel_floor=0.0", "loss.amplitude_scale=512", "loss.scales_per_iteration=-1"),
     *("training.optimizer.ema_decay=1.0", "adversarial.optimizer.learning_rate=-1.0", "adversarial.width=0"),
     *("codec.frame_hop=0", "codec.latent_stride=0", "codec.decoder_width=0", "codec.encoder_width=0"),
     *("codec.kernel_size=0", "codec.expansion=0", "codec.decoder_blocks=[-1, 1]", "codec.sample_rate=0"),
@@ -19,7 +24,8 @@ CODEC = [
 ]
 MODEL = [
     *("model.denoiser.width=0", "model.denoiser.num_layers=0", "model.timbre.size=0", "model.structure.num_blocks=0"),
-    *("dropout.timbre=2.0", "crop_frames=0", "validation_steps=0"),
+    *("model.denoiser.num_heads=0", "model.denoiser.window=0", "model.denoiser.expansion=0", "model.timbre.noise=-1.0"),
+    *("dropout.timbre=2.0", "crop_frames=0", "timbre_frames=0", "validation_steps=0"),
 ]
 
 
@@ -33,3 +39,17 @@ def test_a_codec_training_is_refused_what_cannot_work(override: str) -> None:
 def test_a_model_training_is_refused_what_cannot_work(override: str) -> None:
     with pytest.raises(ConfigError, match=override.partition("=")[0].rpartition(".")[2]):
         load_settings(DiffusionTrainingSettings, "midi", (override,))
+
+
+def test_a_loss_without_any_weight_teaches_nothing() -> None:
+    nothing = [f"loss.{name}_weight=0.0" for name in ("linear", "log", "mel", "level")]
+    with pytest.raises(ConfigError, match="one of them must be above 0"):
+        load_settings(CodecTrainingSettings, "codec_44k", nothing)
+    load_settings(CodecTrainingSettings, "codec_44k", [*nothing[1:], "loss.mel_scales=[]"])
+
+
+def test_only_weights_that_are_averaged_have_a_decay_of_the_average() -> None:
+    settings = load_settings(CodecTrainingSettings, "codec_44k", ["training.optimizer.ema_decay=0.5"])
+    assert settings.training.optimizer.ema_decay == 0.5
+    with pytest.raises(ConfigError, match=r"unknown key adversarial\.optimizer\.ema_decay"):
+        load_settings(CodecTrainingSettings, "codec_44k", ["adversarial.optimizer.ema_decay=0.5"])
