@@ -13,7 +13,7 @@ from after.errors import AudioError, ConfigError
 if TYPE_CHECKING:
     from after.codec.load import AnyCodec
     from after.evaluation.codec_costs import CodecCosts
-    from after.evaluation.codec_reconstruction import Original, System
+    from after.evaluation.codec_reconstruction import System
     from after.evaluation.codec_report import Reconstructions
 
 _WORDS = ("group", "system", "codec", "method", "stream - whole")
@@ -37,7 +37,7 @@ class CodecOptions:
     per_group: int
     sample_rate: int | None
     pitch_model: Literal["tiny", "full"]
-    latent_noise: float
+    latent_noise: float | None
     threads: int
     cost: bool
     cost_seconds: float
@@ -62,7 +62,7 @@ class CodecOptions:
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(0.1, 600),
+    type=click.FloatRange(0.5, 600),
     default=12.0,
     show_default=True,
     help="How much of each recording to take.",
@@ -90,12 +90,9 @@ class CodecOptions:
 )
 @click.option(
     "--latent-noise",
-    type=click.FloatRange(0),
-    default=0.0,
-    show_default=True,
+    type=click.FloatRange(0, min_open=True),
     metavar="STD",
-    help="Add noise to the latents, whose bit budget the column kbit/s then gives; 0: clean latents, and "
-    "the budget at the noise of the codec's training.",
+    help="Noise of the latents in the row of a codec that has a bit budget; default: that of the codec's training.",
 )
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="CPU threads for --audio.")
 @click.option("--cost/--no-cost", default=True, show_default=True, help="Measure what the codecs cost, on one thread.")
@@ -112,13 +109,17 @@ def command(**arguments: Any) -> None:
     """Measure CODECs: run folders of `after train_autoencoder`, checkpoints, codec or instrument files.
 
     Costs: encode and decode by themselves in TorchScript, arithmetic, memory, declared and measured latency, and the
-    difference between streams and the whole sequence. Exit code 1 means that one of these is above 1e-4.
+    difference between streams, their declared latency taken out, and the whole sequence. Exit code 1 means that one of
+    these is above 1e-4: the stream is not exact, or late by something else than it declares.
 
     Figures of a reconstruction: log-mel and multi-scale STFT distance to the original (0 is equal), SI-SDR, share of
     the frames with a pitch whose pitch stays within 50 cents, A-weighted level difference, log-mel distance of the
     same input at -40 dB, and the level that digital silence comes back with. SI-SDR compares waveforms: a codec that
     does not keep phases, as one that sounds sines, scores far below 0 dB by construction, however alike it sounds.
     CREPE hears one pitch at a time, so the figure says little about chords. Each folder of recordings is a group.
+
+    Latents are real numbers and have no bit rate. A codec that was trained with noise on its latents has a second row,
+    with that noise and the bit budget that goes with it: the one to compare with Opus.
     """
     options = CodecOptions(**arguments)
     _check(options)
@@ -130,27 +131,38 @@ def command(**arguments: Any) -> None:
         check_writable(options.json)
     torch.set_num_threads(options.threads)
     codecs = _load(options.codecs)
-    report: dict[str, dict[str, object]] = {name: {} for name in codecs}
+    report: dict[str, dict[str, object]] = {}
     if options.audio:
         result = _reconstruct(options, codecs)
         _show_reconstructions(result)
         _gather(report, result)
     costs = _measure_costs(options, codecs)
     for name, found in costs.items():
-        report[name]["cost"] = found.to_dict()
+        report.setdefault(name, {})["cost"] = found.to_dict()
     if options.json is not None:
         _write(options.json, options, report)
     inexact = [name for name, found in costs.items() if not found.streams_exactly]
     if inexact:
-        click.echo(f"the stream differs from the whole sequence: {', '.join(inexact)}", err=True)
+        click.echo(f"the stream, or its latency, differs from the whole sequence: {', '.join(inexact)}", err=True)
         click.get_current_context().exit(1)
 
 
 def _check(options: CodecOptions) -> None:
     if not options.codecs and not options.opus:
         raise ConfigError("nothing to measure: name a codec (run folder, checkpoint, codec or instrument file)")
+    if not options.cost and not options.audio:
+        raise ConfigError("nothing to measure: --no-cost leaves the recordings, name them with --audio")
+    if options.latent_noise and not options.audio:
+        raise ConfigError("--latent-noise needs --audio: it is heard in reconstructions only")
     if options.opus and not options.audio:
         raise ConfigError("--opus needs --audio: name recordings to send through it")
+    if options.latent_noise is not None and not options.audio:
+        raise ConfigError("--latent-noise needs --audio: name recordings to reconstruct from noisy latents")
+    if not options.cost and not options.audio:
+        raise ConfigError("--no-cost leaves nothing to measure: name recordings with --audio")
+    twice = [kbps for kbps in dict.fromkeys(options.opus) if options.opus.count(kbps) > 1]
+    if twice:
+        raise ConfigError(f"--opus {twice[0]:g} is given twice: once will do")
 
 
 def _load(sources: tuple[str, ...]) -> dict[str, "AnyCodec"]:
@@ -162,7 +174,8 @@ def _load(sources: tuple[str, ...]) -> dict[str, "AnyCodec"]:
         label, equals, rest = text.partition("=")
         is_named = bool(equals) and not Path(text).exists()
         path = Path(rest if is_named else text)
-        name = label if is_named else path.stem or str(path)
+        own_name = path.resolve().name if path.is_dir() else path.stem
+        name = label if is_named else own_name
         if name in codecs:
             raise ConfigError(f"two codecs are called {name!r}: name them apart, for instance other={path}")
         codecs[name] = load_any_codec(path)
@@ -170,40 +183,30 @@ def _load(sources: tuple[str, ...]) -> dict[str, "AnyCodec"]:
 
 
 def _reconstruct(options: CodecOptions, codecs: Mapping[str, "AnyCodec"]) -> "Reconstructions":
-    """Send the recordings through every system; those that cannot be read are named and left out."""
-    from after.data.prepare_discovery import FileFilter, find_files
+    """Send the recordings through every system; those that cannot be measured are named and left out."""
     from after.evaluation.codec_reconstruction import measure_silence_db, try_systems
+    from after.evaluation.codec_recordings import find_recordings, read_recordings
     from after.evaluation.codec_report import Reconstructions
-    from after.evaluation.codec_systems import CodecSystem, OpusSystem
+    from after.evaluation.codec_systems import OpusSystem, codec_systems
 
-    systems: list[System] = [CodecSystem(name, codec, options.latent_noise) for name, codec in codecs.items()]
+    systems: list[System] = []
+    for name, codec in codecs.items():
+        systems += codec_systems(name, codec, options.latent_noise)
     systems += [OpusSystem(kbps) for kbps in options.opus]
     rate = options.sample_rate or min((codec.sample_rate for codec in codecs.values()), default=44100)
-    by_group: dict[str, list[Path]] = {}
-    for file in find_files(options.audio, FileFilter()):
-        by_group.setdefault(file.group, []).append(file.path)
-    chosen = [(path, group) for group, paths in by_group.items() for path in paths[: options.per_group or None]]
-    if not chosen:
-        raise AudioError(f"no audio under {', '.join(map(str, options.audio))}: name a folder of recordings")
-    with _progress_bar(len(chosen) * len(systems), "reconstructing") as advance:
-        originals = _read(chosen, rate, options)
+    recordings = find_recordings(options.audio, per_group=options.per_group)
+    originals = read_recordings(
+        recordings,
+        rate,
+        seconds=options.seconds,
+        pitch_model=options.pitch_model,
+        on_left_out=lambda error: click.echo(f"left out: {error}", err=True),
+    )
+    with _progress_bar(len(recordings) * len(systems), "reconstructing") as advance:
         trials = try_systems(originals, systems, pitch_model=options.pitch_model, on_done=advance)
     if not trials:
-        raise AudioError(f"none of the {len(chosen)} recordings could be read")
+        raise AudioError(f"none of the {len(recordings)} recordings can be measured")
     return Reconstructions(tuple(trials), {system.name: measure_silence_db(system, rate) for system in systems})
-
-
-def _read(chosen: list[tuple[Path, str]], rate: int, options: CodecOptions) -> Iterator["Original"]:
-    from after.audio import read_audio, resample
-    from after.evaluation.codec_reconstruction import analyse
-
-    for path, group in chosen:
-        try:
-            audio, own_rate = read_audio(path, mono=True)
-            audio = resample(audio[:, : round(options.seconds * own_rate)], own_rate, rate)
-            yield analyse(path.stem, group, audio, rate, pitch_model=options.pitch_model)
-        except AudioError as error:
-            click.echo(f"left out: {error}", err=True)
 
 
 def _show_reconstructions(result: "Reconstructions") -> None:

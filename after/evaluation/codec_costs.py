@@ -87,7 +87,7 @@ def measure_costs(codec: AnyCodec, *, seconds: float) -> CodecCosts:
             kbps=latent_kbps(codec, noise),
             speeds=tuple(measure_speeds(scripted, codec, seconds=seconds)),
             peak_memory_mb=measure_memory_mb(archive, round_block(codec, BLOCK_SIZES[0])),
-            streams=tuple(compare_streams(codec, archive)),
+            streams=tuple(compare_streams(codec, scripted)),
             latency=measure_latency(codec),
             sample_rate=codec.sample_rate,
         )

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from after.codec.load import AnyCodec
-from after.codec.speed import round_block
+from after.codec.speed import round_block, script_codec
 from after.codec.streamer import CodecStreamer
-from after.streaming.archive import compile_module, pack, unpack
+from after.streaming.archive import pack, unpack
 from after.streaming.lag import find_lag
 from after.streaming.stepping import run_blocks
 
@@ -74,12 +74,12 @@ class MeasuredLatency:
     envelope_samples: int
 
 
-def compare_streams(codec: AnyCodec, archive: bytes | None = None) -> list[StreamErrors]:
-    """Stream noise in several ways, and compare with the whole sequence.
+def compare_streams(codec: AnyCodec, scripted: torch.jit.ScriptModule | None = None) -> list[StreamErrors]:
+    """Stream noise in several ways, and compare with the whole sequence, late by the latency that the codec declares.
 
     Args:
         codec: in evaluation mode.
-        archive: its compiled stream, from `after.streaming.archive.pack`; made if not given.
+        scripted: its compiled stream, from `after.codec.speed.script_codec`; made if not given.
 
     Returns:
         one entry for each way of running and each division into blocks.
@@ -87,11 +87,11 @@ def compare_streams(codec: AnyCodec, archive: bytes | None = None) -> list[Strea
     Raises:
         ExportError: if TorchScript refuses the codec.
     """
-    scripted = compile_module(CodecStreamer(codec))
+    scripted = script_codec(codec) if scripted is None else scripted
     runs = {
         "Python": CodecStreamer(codec).eval(),
         "TorchScript": scripted,
-        "saved and loaded": unpack(archive or pack(scripted, {})),
+        "saved and loaded": unpack(pack(scripted, {})),
     }
     asked: dict[str, tuple[int, ...]] = {str(size): (size,) for size in BLOCK_SIZES} | {"mixed": MIXED_SIZES}
     divisions = {blocks: [round_block(codec, size) for size in sizes] for blocks, sizes in asked.items()}

@@ -21,6 +21,7 @@ from after.streaming.lag import find_lag
 OPUS_KBPS = (6.0, 256.0)
 """What libsndfile can ask of Opus for one channel."""
 
+_LEVEL_BITS = 16
 _OPUS_RATE = 48000
 _OGG_HEADER_PACKETS = 2  # each on a page of its own: identification and comments, not audio
 
@@ -44,11 +45,21 @@ def training_noise(codec: AnyCodec) -> float:
     return float(getattr(codec, "latent_noise", 0.0))
 
 
+def noiseless_latents(codec: AnyCodec) -> int:
+    """Count the latents at the front that neither training nor `CodecSystem` adds noise to: 1 where one is the level."""
+    return int(getattr(codec, "first_noisy", 0))
+
+
 def latent_kbps(codec: AnyCodec, noise: float) -> float:
-    """Give the bit budget of all latents of a codec at a noise of this standard deviation; NaN without noise."""
+    """Give the bit budget of all latents of a codec at a noise of this standard deviation; NaN without noise.
+
+    A latent that gets no noise, the level, is counted with 16 bits: such steps of a level are below 0.01 dB.
+    """
     if noise <= 0.0:
         return float("nan")
-    return bits_per_latent(noise) * codec.num_latents * codec.sample_rate / codec.hop_length / 1000.0
+    exact = noiseless_latents(codec)
+    bits = bits_per_latent(noise) * (codec.num_latents - exact) + _LEVEL_BITS * exact
+    return bits * codec.sample_rate / codec.hop_length / 1000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +69,8 @@ class CodecSystem:
     Attributes:
         name: how tables call it.
         codec: in evaluation mode.
-        latent_noise: standard deviation of noise added to the latents that training adds noise to, always the same;
-            0 measures the clean latents.
+        latent_noise: standard deviation of noise added to the latents, always the same; the level gets none, as in
+            training. 0 measures clean latents, which are real numbers and have no bit rate.
     """
 
     name: str
@@ -68,7 +79,7 @@ class CodecSystem:
 
     @torch.inference_mode()
     def reconstruct(self, audio: FloatAudio, sample_rate: int) -> Sounded:
-        """Encode and decode [1, T] in +-1; the kbit/s are those of the noise added here or in training."""
+        """Encode and decode [1, T] in +-1; the kbit/s are the bit budget at the noise (`latent_kbps`)."""
         codec = self.codec
         own = resample(audio, sample_rate, codec.sample_rate)
         padded = np.pad(own, ((0, 0), (0, -own.shape[1] % codec.hop_length)))
@@ -76,11 +87,26 @@ class CodecSystem:
         if self.latent_noise > 0.0:
             generator = torch.Generator().manual_seed(0)
             noise = self.latent_noise * torch.randn(latents.shape, generator=generator)
-            noise[:, : getattr(codec, "first_noisy", 0)] = 0.0
+            noise[:, : noiseless_latents(codec)] = 0.0
             latents = latents + noise
         decoded = codec.decode(latents)[0, :, : own.shape[1]].numpy()
-        kbps = latent_kbps(codec, self.latent_noise or training_noise(codec))
+        kbps = latent_kbps(codec, self.latent_noise)
         return Sounded(_fit(resample(decoded, codec.sample_rate, sample_rate), audio.shape[1]), kbps)
+
+
+def codec_systems(name: str, codec: AnyCodec, noise: float | None = None) -> list[CodecSystem]:
+    """Give a codec with clean latents, and with noisy ones, whose quality goes with a bit budget.
+
+    Args:
+        name: of the first; that of the second tells the budget too.
+        codec: in evaluation mode.
+        noise: standard deviation; that of the codec's training if None. At 0 there is no second.
+    """
+    noise = training_noise(codec) if noise is None else noise
+    systems = [CodecSystem(name, codec)]
+    if noise > 0.0:
+        systems.append(CodecSystem(f"{name} at {latent_kbps(codec, noise):.1f} kbit/s", codec, noise))
+    return systems
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from after.errors import CheckpointError
-from after.manifest import EXPORT_SUFFIX
+from after.codec.foreign.effects import check_archive, check_effects
+from after.errors import CheckpointError, ExportError
+from after.manifest import EXPORT_SUFFIX, read_manifest
 
 _RATE_NAMES = ("sampling_rate", "sr", "sample_rate")
 _RATE_METHOD = "get_sample_rate"
+_RATES = (1000, 768_000)
 _ZIP_START = b"PK\x03\x04"
 
 RUN_ERRORS = (RuntimeError, torch.jit.Error)
@@ -42,6 +44,21 @@ def read_archive(path: Path) -> bytes:
         ) from error
 
 
+def refuse_own(path: Path) -> None:
+    """Refuse what this project exported: that is made for hosts, and its own files hold more.
+
+    Raises:
+        CheckpointError: if the file is such an export.
+    """
+    try:
+        kind = read_manifest(path).get("kind")
+    except ExportError:
+        return
+    raise CheckpointError(
+        f"{path} is an exported {kind} of after: give the run folder or the .safetensors file that it was made from"
+    )
+
+
 def load_archive(archive: bytes, name: str) -> torch.jit.ScriptModule:
     """Load the module, for the CPU and in evaluation mode.
 
@@ -50,8 +67,9 @@ def load_archive(archive: bytes, name: str) -> torch.jit.ScriptModule:
         name: of the file, for messages.
 
     Raises:
-        CheckpointError: if it is no TorchScript file, or lacks a method.
+        CheckpointError: if it is no TorchScript file, lacks a method, or does more than compute.
     """
+    check_archive(archive, name)
     try:
         module: torch.jit.ScriptModule = torch.jit.load(io.BytesIO(archive), map_location="cpu")  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError) as error:
@@ -66,6 +84,7 @@ def load_archive(archive: bytes, name: str) -> torch.jit.ScriptModule:
             f"{name} has no method {' and no method '.join(missing)}; it has {has}: a codec needs encode (audio to "
             "latents) and decode (latents to audio), so export it with both"
         )
+    check_effects(module, name)
     for parameter in module.parameters():
         parameter.requires_grad_(False)
     return module.eval()
@@ -94,14 +113,19 @@ def find_sample_rate(module: torch.jit.ScriptModule, name: str, given: int | Non
     stated = _stated_rate(module)
     if stated is None and given is None:
         raise CheckpointError(
-            f"{name} does not state its sample rate (looked for {', '.join(_RATE_NAMES)}): give it to "
-            "after train with --codec-sample-rate HZ, or keep it in the file as an attribute of such a name"
+            f"{name} does not state its sample rate (looked for {', '.join(_RATE_NAMES)}): give it with "
+            "--codec-sample-rate HZ, or keep it in the file as an attribute of such a name"
         )
     if stated is not None and given is not None and stated != given:
         raise CheckpointError(
             f"{name} states a sample rate of {stated} Hz, {given} Hz was given: leave --codec-sample-rate away"
         )
-    return int(stated or given or 0)
+    rate, (low, high) = int(stated or given or 0), _RATES
+    if not low <= rate <= high:
+        raise CheckpointError(
+            f"{name} would have a sample rate of {rate} Hz; {low} to {high} Hz can be: give the right one"
+        )
+    return rate
 
 
 def _stated_rate(module: torch.jit.ScriptModule) -> int | None:
@@ -122,7 +146,7 @@ def _as_rate(value: Any) -> int | None:
         value = value.item()
     if isinstance(value, tuple | list) and len(value) == 1:
         value = value[0]
-    is_rate = isinstance(value, int | float) and math.isfinite(value) and value > 0
+    is_rate = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0
     return round(value) if is_rate else None
 
 

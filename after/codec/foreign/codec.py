@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from after.codec.bottleneck import LatentNorm
-from after.codec.foreign.archive import RUN_ERRORS, find_sample_rate, last_line, read_archive
+from after.codec.foreign.archive import RUN_ERRORS, find_sample_rate, last_line, read_archive, refuse_own
 from after.codec.foreign.boxed import Boxed, open_box
 from after.codec.foreign.probe import check_streaming, measure_latency
 from after.codec.foreign.settings import ForeignSettings
@@ -87,8 +87,17 @@ class ForeignCodec(nn.Module):
 
     @torch.no_grad()
     def fit_latents(self, audio: Tensor) -> None:
-        """Measure on audio [B, 1, T] what normalises the latents."""
-        self.norm.fit(self.encode(audio).transpose(1, 2))
+        """Measure on audio [B, 1, T] what normalises the latents.
+
+        Raises:
+            CheckpointError: if the file fails when it is run, or gives values that are not finite.
+        """
+        latents = self.encode(audio)
+        if not bool(torch.isfinite(latents).all()):
+            raise CheckpointError(
+                "the foreign codec gives values that are not finite for this audio: use another codec"
+            )
+        self.norm.fit(latents.transpose(1, 2))
         for values in (self.norm.mean, self.norm.std):  # the last digits depend on the machine; latents should not
             values.copy_(torch.round(values, decimals=3))
         self.is_fitted = True
@@ -116,6 +125,7 @@ def open_foreign(path: Path, *, sample_rate: int | None = None) -> ForeignCodec:
         CheckpointError: if it cannot be used; says what was found, what is needed and what to do.
     """
     archive, name = read_archive(path), str(path)
+    refuse_own(path)
     boxed = open_box(archive, name)
     rate = find_sample_rate(boxed.box.inner, name, sample_rate)
     settings = ForeignSettings(
@@ -129,7 +139,7 @@ def open_foreign(path: Path, *, sample_rate: int | None = None) -> ForeignCodec:
     codec = ForeignCodec(archive, replace(boxed, is_noisy=False), settings).eval()
     try:
         check_streaming(codec.encoder, codec.decoder, settings.num_latents, name)
-        latency_samples = measure_latency(codec.encoder, codec.decoder, name)
+        latency_samples = measure_latency(codec.encoder, codec.decoder, rate, name)
     except RUN_ERRORS as error:
         raise CheckpointError(
             f"{name} fails when it is run in a stream ({last_line(error)}): export it for streaming"

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from after.codec.foreign.effects import nodes
 from after.errors import CheckpointError
 from after.streaming.noise import frame_noise
 
@@ -25,7 +26,7 @@ _DRAWS = {
     "aten::rand": ("aten::zeros", False),
     "aten::rand_like": ("aten::zeros_like", False),
 }
-_FORBIDDEN = frozenset(("aten::save", "aten::from_file", "prim::Print"))
+_GENERATOR = "generator"
 _IN_PLACE = ("normal_", "uniform_", "bernoulli_", "exponential_", "random_", "geometric_", "cauchy_", "log_normal_")
 
 
@@ -63,25 +64,19 @@ def make_repeatable(module: torch.jit.ScriptModule, method: str, name: str) -> b
         whether anything is drawn.
 
     Raises:
-        CheckpointError: if random numbers are drawn in a way that is not known here, or if the method does what a codec
-            has no business to do.
+        CheckpointError: if random numbers are drawn in a way that is not known here.
     """
     native: Any = module._c._get_method(method)
     inlined = native.inlined_graph
-    if forbidden := sorted({node.kind() for node in _nodes(inlined)} & _FORBIDDEN):
-        raise CheckpointError(
-            f"{name}: {method} reads or writes files, or prints ({', '.join(forbidden)}), which no codec needs: do not "
-            "use it unless you know why; export it without"
-        )
-    kinds = {node.kind() for node in _nodes(inlined) if _is_random(node)}
-    if not kinds:
+    found = [node for node in nodes(inlined) if _is_random(node)]
+    if not found:
         return False
-    if unknown := sorted(kinds - set(_DRAWS)):
+    if unknown := sorted({_name(node) for node in found if not _is_known(node)}):
         raise CheckpointError(
             f"{name}: {method} draws random numbers by {', '.join(unknown)}, which cannot be made repeatable: export "
             "it with randn, randn_like, rand or rand_like in their place"
         )
-    if any(_is_random(node) for loop in _loops(inlined) for block in loop.blocks() for node in _nodes(block)):
+    if any(_is_random(node) for loop in _loops(inlined) for block in loop.blocks() for node in nodes(block)):
         raise CheckpointError(
             f"{name}: {method} draws random numbers inside a loop, which cannot be made repeatable: export it with one "
             "draw of all of them"
@@ -89,20 +84,21 @@ def make_repeatable(module: torch.jit.ScriptModule, method: str, name: str) -> b
     graph = native.graph
     torch._C._jit_pass_inline(graph)
     frame = list(graph.inputs())[2]
-    draws = [node for node in _nodes(graph) if _is_random(node)]
+    draws = [node for node in nodes(graph) if _is_random(node)]
     for number, node in enumerate(draws):
         _replace(graph, node, frame, number)
     return True
 
 
 def _loops(graph: Any) -> Iterator[Any]:
-    return (node for node in _nodes(graph) if node.kind() == "prim::Loop")
+    return (node for node in nodes(graph) if node.kind() == "prim::Loop")
 
 
 def _replace(graph: Any, node: Any, frame: Any, number: int) -> None:
     like, is_normal = _DRAWS[node.kind()]
     graph.setInsertPoint(node)
-    shape = graph.insertNode(graph.create(like, list(node.inputs()), 1)).output()
+    inputs = [value for argument, value in _inputs(node) if argument != _GENERATOR]
+    shape = graph.insertNode(graph.create(like, inputs, 1)).output()
     shape.setType(node.output().type())
     arguments = [shape, frame, graph.insertConstant(number), graph.insertConstant(is_normal)]
     (drawn,) = graph.insertGraph(_draw_graph(), arguments)
@@ -110,15 +106,27 @@ def _replace(graph: Any, node: Any, frame: Any, number: int) -> None:
     node.destroy()
 
 
+def _name(node: Any) -> str:
+    """Give an operator's name with its overload."""
+    return str(node.schema()).partition("(")[0]
+
+
+def _inputs(node: Any) -> list[tuple[str, Any]]:
+    """Give the names and values of an operator's arguments."""
+    arguments = torch._C.parse_schema(node.schema()).arguments
+    return [(argument.name, value) for argument, value in zip(arguments, node.inputs(), strict=True)]
+
+
+def _is_known(node: Any) -> bool:
+    """Tell whether a draw can be replaced: a plain one, or one that names a generator and gives none."""
+    kind, _, overload = _name(node).partition(".")
+    if kind not in _DRAWS or overload not in ("", _GENERATOR):
+        return False
+    return all(value.node().mustBeNone() for argument, value in _inputs(node) if argument == _GENERATOR)
+
+
 def _is_random(node: Any) -> bool:
     kind = node.kind()
     if "dropout" in kind:  # does nothing in evaluation mode
         return False
     return bool(node.isNondeterministic()) or kind.removeprefix("aten::") in _IN_PLACE
-
-
-def _nodes(block: Any) -> Iterator[Any]:
-    for node in block.nodes():
-        yield node
-        for inner in node.blocks():
-            yield from _nodes(inner)

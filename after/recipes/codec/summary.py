@@ -15,7 +15,7 @@ def main() -> None:
         for name, entry in json.loads(path.read_text(encoding="utf-8"))["systems"].items():
             found = entry.get("reconstruction")
             if found:
-                overall = [f"{found['overall'][key]:.3g}" for key in FIGURES]
+                overall = ["-" if (x := found["overall"][key]) is None else f"{x:.3g}" for key in FIGURES]
                 notes = [found["groups"][group]["pitch"] for group in NOTES if group in found["groups"]]
                 print(f"| {name} | {' | '.join(overall)} | {fmean(notes):.3f} |")
             if entry.get("cost"):

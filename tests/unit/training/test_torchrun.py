@@ -52,12 +52,17 @@ def metrics_of(run: Path, having: str = "") -> list[dict[str, float]]:
     return [line for line in lines if not having or having in line]
 
 
-def assert_trained_alike(run: Path, expected: Path, having: str = "") -> None:
-    """Sums of float32 in another order, then AdamW, which makes much of small gradients."""
+def assert_same_curve(run: Path, expected: Path, *, having: str = "", rel: float = 1e-4) -> None:
+    """Every figure of every update, up to the order in which float32 numbers are added."""
     lines, expected_lines = metrics_of(run, having), metrics_of(expected, having)
     assert [line.keys() for line in lines] == [line.keys() for line in expected_lines]
     for line, other in zip(lines, expected_lines, strict=True):
-        assert line == pytest.approx(other, rel=1e-4), line["iteration"]
+        assert line == pytest.approx(other, rel=rel), line["iteration"]
+
+
+def assert_trained_alike(run: Path, expected: Path, *, having: str = "") -> None:
+    """The same curve, and the weights that AdamW, which makes much of small gradients, makes of it."""
+    assert_same_curve(run, expected, having=having)
     tensors, others = final_tensors(run), final_tensors(expected)
     assert tensors.keys() == others.keys()
     for name in (name for name in tensors if name.startswith(("modules.", "emas."))):
@@ -70,14 +75,24 @@ def test_ranks_agree_share_and_average(tmp_path: Path) -> None:
     assert (tmp_path / "done").exists(), errors
 
 
-def test_two_processes_train_the_codec_as_one_does(store: Path, tmp_path: Path) -> None:
-    changes = (*CODEC, "training.iterations=5")
+LEARNED = ("codec.analysis=spectrum", "codec.synthesis=istft", "codec.encoder_width=8", "codec.encoder_blocks=[1, 1]",
+           "adversarial.start_iteration=2", "adversarial.stft_scales=[256]")  # fmt: skip
+
+
+# a norm of gradients through discriminators magnifies the order of sums: 1e-4 becomes some 1e-3 within updates
+@pytest.mark.parametrize(("kind", "rel"), [((), 1e-4), (LEARNED, 1e-2)], ids=["fixed", "learned, adversarial"])
+def test_two_processes_train_the_codec_as_one_does(
+    store: Path, tmp_path: Path, kind: tuple[str, ...], rel: float
+) -> None:
+    changes = (*CODEC, *kind, "training.iterations=5")
     process = train("train_autoencoder", store, "--out", tmp_path / "run", "--preset", "codec_tiny", changes=changes)
     output, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     assert output == f"finished: 5 of 5 iterations, saved in {tmp_path / 'run'}\n"
     train_codec(load_settings(CodecTrainingSettings, "codec_tiny", changes), store, "alone", device="cpu")
-    assert_trained_alike(tmp_path / "run", Path("alone"))
+    assert_same_curve(tmp_path / "run", Path("alone"), rel=rel)
+    if not kind:  # small gradients through discriminators have either sign, and AdamW takes the sign
+        assert_trained_alike(tmp_path / "run", Path("alone"))
 
 
 def test_a_run_goes_on_in_any_number_of_processes(store: Path, tmp_path: Path) -> None:
