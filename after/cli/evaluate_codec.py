@@ -152,14 +152,10 @@ def _check(options: CodecOptions) -> None:
         raise ConfigError("nothing to measure: name a codec (run folder, checkpoint, codec or instrument file)")
     if not options.cost and not options.audio:
         raise ConfigError("nothing to measure: --no-cost leaves the recordings, name them with --audio")
-    if options.latent_noise and not options.audio:
+    if options.latent_noise is not None and not options.audio:
         raise ConfigError("--latent-noise needs --audio: it is heard in reconstructions only")
     if options.opus and not options.audio:
         raise ConfigError("--opus needs --audio: name recordings to send through it")
-    if options.latent_noise is not None and not options.audio:
-        raise ConfigError("--latent-noise needs --audio: name recordings to reconstruct from noisy latents")
-    if not options.cost and not options.audio:
-        raise ConfigError("--no-cost leaves nothing to measure: name recordings with --audio")
     twice = [kbps for kbps in dict.fromkeys(options.opus) if options.opus.count(kbps) > 1]
     if twice:
         raise ConfigError(f"--opus {twice[0]:g} is given twice: once will do")

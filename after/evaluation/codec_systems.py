@@ -46,7 +46,7 @@ def training_noise(codec: AnyCodec) -> float:
 
 
 def noiseless_latents(codec: AnyCodec) -> int:
-    """Count the latents at the front that neither training nor `CodecSystem` adds noise to: 1 where one is the level."""
+    """Count the latents at the front that get no noise, neither in training nor here: 1 where one is the level."""
     return int(getattr(codec, "first_noisy", 0))
 
 

@@ -12,6 +12,7 @@ from after.evaluation.codec_systems import (
     CodecSystem,
     OpusSystem,
     bits_per_latent,
+    codec_systems,
     decode_opus,
     encode_opus,
     latent_kbps,
@@ -87,10 +88,27 @@ def test_a_codec_runs_at_its_own_rate_and_keeps_the_length() -> None:
     audio = chord([60, 64], 0.31, 48000)
     sounded = CodecSystem("tiny", codec).reconstruct(audio, 48000)
     assert sounded.audio.shape == audio.shape
-    assert sounded.kbps == latent_kbps(codec, codec.latent_noise)
-    noisy = CodecSystem("tiny", codec, 0.5)
-    assert not np.array_equal(noisy.reconstruct(audio, 48000).audio, sounded.audio)
-    assert noisy.reconstruct(audio, 48000).kbps < sounded.kbps
+    assert math.isnan(sounded.kbps)
+    noisy = CodecSystem("tiny", codec, 0.5).reconstruct(audio, 48000)
+    assert not np.array_equal(noisy.audio, sounded.audio)
+    assert noisy.kbps == latent_kbps(codec, 0.5)
+
+
+def test_a_codec_is_measured_with_and_without_the_noise_of_its_training() -> None:
+    codec = make_tiny_instrument().codec
+    assert [system.latent_noise for system in codec_systems("tiny", codec)] == [0.0, codec.latent_noise]
+    assert [system.latent_noise for system in codec_systems("tiny", codec, 0.5)] == [0.0, 0.5]
+    codec.latent_noise = 0.0
+    assert [system.name for system in codec_systems("tiny", codec)] == ["tiny"]
+
+
+def test_the_level_is_exact_and_counts_16_bits() -> None:
+    codec = make_tiny_instrument().codec
+    frames_per_s = codec.sample_rate / codec.hop_length
+    codec.first_noisy = 0
+    assert latent_kbps(codec, 1.0) == pytest.approx(0.5 * codec.num_latents * frames_per_s / 1000)
+    codec.first_noisy = 1
+    assert latent_kbps(codec, 1.0) == pytest.approx((0.5 * (codec.num_latents - 1) + 16) * frames_per_s / 1000)
 
 
 def test_bits_of_a_noisy_latent() -> None:

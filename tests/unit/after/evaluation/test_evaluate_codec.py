@@ -11,8 +11,10 @@ from click.testing import CliRunner, Result
 from after.audio import write_audio
 from after.cli import group
 from after.codec.streamer import CodecStreamer
+from after.evaluation.codec_costs import measure_costs
 from after.evaluation.codec_memory import measure_memory_mb
 from after.evaluation.codec_stream import compare_streams, find_first_change, measure_latency
+from after.evaluation.codec_systems import latent_kbps
 from after.streaming.archive import compile_module, pack
 from after.streaming.lag import find_lag
 from tests.signals import chord, noise
@@ -28,7 +30,7 @@ def evaluate(*arguments: object) -> Result:
 def recordings() -> Path:
     for name, pitch in (("low", 45), ("high", 69)):
         for number in range(2):
-            write_audio(Path("audio") / name / f"{number}.wav", chord([pitch + number], 0.3), RATE)
+            write_audio(Path("audio") / name / f"{number}.wav", chord([pitch + number], 0.6), RATE)
     return Path("audio")
 
 
@@ -76,12 +78,19 @@ def test_recordings_through_several_systems(recordings: Path) -> None:
     codec = tiny.write_codec("codec.safetensors")
     instrument = write_tiny_file(Path("piano.safetensors"))
     (recordings / "low" / "broken.wav").write_bytes(b"RIFF")
-    result = evaluate(codec, f"inside={instrument}", "--audio", recordings, "--opus", 24, "--seconds", 0.2,
+    write_audio(recordings / "low" / "short.wav", chord([60], 0.4), RATE)
+    result = evaluate(codec, f"inside={instrument}", "--audio", recordings, "--opus", 24, "--seconds", 0.5,
                       "--no-cost", "--json", "out/figures.json")  # fmt: skip
     assert result.exit_code == 0, result.output
-    assert "left out: " in result.stderr
+    assert result.stderr.count("left out: ") == 2
+    assert "short.wav: lasts 0.40 s, less than 0.5 s" in result.stderr
     figures = json.loads(Path("out/figures.json").read_text())["systems"]
-    assert list(figures) == ["codec", "inside", "opus 24"]
+    budget = f"{latent_kbps(tiny.codec, tiny.codec.latent_noise):.1f} kbit/s"
+    assert list(figures) == ["codec", f"codec at {budget}", "inside", f"inside at {budget}", "opus 24"]
+    clean, noisy = (figures[name]["reconstruction"]["overall"] for name in ("codec", f"codec at {budget}"))
+    assert clean["kbps"] is None
+    assert f"{noisy['kbps']:.1f} kbit/s" == budget
+    assert clean["log_mel"] != noisy["log_mel"]
     for name, data in figures.items():
         assert name in result.stdout
         assert len(data["reconstruction"]["recordings"]) == 4
@@ -111,6 +120,35 @@ def test_costs_of_a_codec() -> None:
     assert "512 (11.6 ms)" in result.stdout
 
 
+def test_another_noise_than_that_of_training_has_another_budget(recordings: Path) -> None:
+    codec = make_tiny_instrument().write_codec("codec.safetensors")
+    result = evaluate(codec, "--audio", recordings, "--per-group", 1, "--latent-noise", 1, "--no-cost", "--json", "f")
+    assert result.exit_code == 0, result.output
+    budget = latent_kbps(make_tiny_instrument().codec, 1.0)
+    assert list(json.loads(Path("f").read_text())["systems"]) == ["codec", f"codec at {budget:.1f} kbit/s"]
+
+
+def test_a_folder_has_its_whole_name(recordings: Path) -> None:
+    make_tiny_instrument().write_codec("codec.v2/checkpoints/00000001.safetensors")
+    result = evaluate("codec.v2", "--audio", recordings, "--per-group", 1, "--no-cost")
+    assert result.exit_code == 0, result.output
+    assert "codec.v2 at " in result.stdout
+
+
+@pytest.mark.slow
+def test_costs_compile_a_codec_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    count = 0
+
+    def counted(codec: CodecStreamer) -> torch.jit.ScriptModule:
+        nonlocal count
+        count += 1
+        return compile_module(codec)
+
+    monkeypatch.setattr("after.codec.speed.compile_module", counted)
+    measure_costs(make_tiny_instrument().codec, seconds=0.05)
+    assert count == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -122,6 +160,9 @@ def test_costs_of_a_codec() -> None:
         (["--opus", "24", "--audio", "nowhere"], "nowhere does not exist"),
         (["--opus", "24", "--audio", "empty"], "no audio under empty"),
         (["--opus", "24", "--audio", "broken.wav"], "none of the 1 recordings"),
+        (["--opus", "24", "--audio", "audio", "--opus", "24"], "--opus 24 is given twice"),
+        (["codec.safetensors", "--no-cost"], "nothing to measure"),
+        (["codec.safetensors", "--latent-noise", "0.1"], "--latent-noise needs --audio"),
         (["--opus", "24", "--audio", "audio", "--json", "text.safetensors/figures.json"], "text.safetensors"),
         (["x=codec.safetensors", "x=codec.safetensors"], "two codecs are called 'x'"),
     ],
@@ -131,7 +172,7 @@ def test_mistakes_are_one_line(arguments: list[str], complaint: str) -> None:
     Path("text.safetensors").write_text("not weights")
     Path("broken.wav").write_bytes(b"RIFF")
     make_tiny_instrument().write_codec("codec.safetensors")
-    write_audio("audio/a.wav", noise(0.1), RATE)
+    write_audio("audio/a.wav", noise(0.6), RATE)
     result = evaluate(*arguments)
     assert result.exit_code == 2
     assert complaint in result.stderr
