@@ -33,23 +33,23 @@ def validate(codec: Codec, loss: SpectralLoss, crops: AudioCrops, run: Run, iter
     """Reconstruct held-out excerpts; log the losses, audio and spectrograms; give the spectral loss."""
     codec.eval()
     device = next(codec.parameters()).device
-    losses: list[float] = []
-    distances: list[float] = []
+    losses, counts, distances = [], [], []
     for number, audio in enumerate(crops.fixed(_VALIDATION_BATCH, _VALIDATION_ITEMS)):
         audio = audio.to(device)
         result, _ = codec(audio)
         losses.append(float(loss(result, audio)))
-        for index in range(audio.size(0)):
-            pair = (audio[index].cpu().numpy(), result[index].cpu().numpy())
-            distance = log_mel_distance(*pair, codec.sample_rate)
-            if np.isfinite(distance):
-                distances.append(distance)
+        counts.append(audio.size(0))  # the last batch may be shorter
+        pairs = zip(audio.cpu().numpy(), result.cpu().numpy(), strict=True)
+        distances += [log_mel_distance(*pair, codec.sample_rate) for pair in pairs]
         if number == 0:
             _log_examples(run, iteration, loss, audio, result, codec.sample_rate)
     codec.train()
-    mean = float(np.mean(losses))
-    run.log(iteration, {"validation/spectral": mean, "validation/log_mel": float(np.mean(distances))})
-    return mean
+    figures = {"validation/spectral": float(np.average(losses, weights=counts))}
+    heard = [distance for distance in distances if np.isfinite(distance)]
+    if heard:  # silence has no log-mel distance
+        figures["validation/log_mel"] = float(np.mean(heard))
+    run.log(iteration, figures)
+    return figures["validation/spectral"]
 
 
 def _log_examples(run: Run, iteration: int, loss: SpectralLoss, audio: Tensor, result: Tensor, rate: int) -> None:

@@ -5,6 +5,7 @@ import shutil
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from after.checkpoint import list_checkpoints
+from after.codec.build import build_codec
 from after.codec.load import load_codec
 from after.config import load_settings
 from after.data.dataset import AudioCrops
@@ -19,7 +21,8 @@ from after.data.latents import codec_hash
 from after.data.store import Store
 from after.errors import CheckpointError, ConfigError, DataError, TrainingError
 from after.settings import CodecTrainingSettings
-from after.training.codec_loop import build_loss, train_codec
+from after.training.codec_loop import build_loss, train_codec, validate
+from after.training.run import Run
 from tests.unit.training.tiny_data import differing, iterations_of, logged, make_store, train_in_pieces
 
 
@@ -196,3 +199,33 @@ def test_validation_measures_the_averaged_weights_on_held_out_files(store: Path,
         batches = list(AudioCrops(opened, "validation", 8192).fixed(8, 48))
     expected = np.mean([loss(codec.decode(codec.encode(audio)), audio).item() for audio in batches])
     assert logged(straight, "validation/spectral")[-1] == pytest.approx(expected, rel=1e-5)
+
+
+class HeldOut:
+    """Held-out crops in given batches."""
+
+    def __init__(self, *batches: torch.Tensor) -> None:
+        self.batches = batches
+
+    def fixed(self, batch: int, count: int) -> Iterator[torch.Tensor]:
+        yield from self.batches
+
+
+def validate_on(*batches: torch.Tensor) -> float:
+    torch.manual_seed(0)
+    codec = build_codec(settings().codec)
+    with Run.open("run", {}) as run:
+        return validate(codec, build_loss(settings()), HeldOut(*batches), run, 1)  # type: ignore[arg-type]
+
+
+def test_every_held_out_item_counts_the_same() -> None:
+    audio = torch.logspace(-3, 0, 4)[:, None, None] * torch.randn(4, 1, 8192)
+    alone = [validate_on(item) for item in audio.split(1)]
+    assert validate_on(audio[:3], audio[3:]) == pytest.approx(np.mean(alone), rel=1e-5)
+
+
+def test_silent_held_out_files_have_a_loss_and_no_log_mel_distance() -> None:
+    loss = validate_on(torch.zeros(2, 1, 8192), torch.zeros(1, 1, 8192))
+    assert np.isfinite(loss)
+    assert logged(Path("run"), "validation/spectral") == [loss]
+    assert not logged(Path("run"), "validation/log_mel")

@@ -133,6 +133,17 @@ def test_sines_get_a_gradient_from_their_amplitudes_too(store: Path) -> None:
     )
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+def test_a_compiled_run_has_the_losses_of_a_plain_one(store: Path) -> None:
+    for compile_it in ("yes", "no"):
+        chosen = settings(f"training.compile={compile_it}", "training.iterations=6", "codec.analysis=relative_bands",
+                          "codec.synthesis=sines", "training.log_every=1")  # fmt: skip
+        train_codec(chosen, store, compile_it, device="cpu")
+    for name in ("loss", "feature_loss", "validation/spectral"):
+        assert logged(Path("yes"), name) == pytest.approx(logged(Path("no"), name), rel=1e-3), name
+
+
 def test_a_loss_that_is_no_number_stops_the_run_and_leaves_the_last_checkpoint(store: Path, run: Path) -> None:
     shutil.copytree(run, "run")
     Path("run/checkpoints/00000010.safetensors").unlink()
