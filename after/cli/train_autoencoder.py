@@ -13,13 +13,17 @@ _SPEED_SECONDS = 1.0
 
 
 @click.command()
-@training_options(default_preset="codec_44k")
+@training_options(
+    default_preset="codec_44k",
+    dry_run="Show the settings that would be used and what codec and training would cost, and stop.",
+)
 def command(**parameters: Any) -> None:
     """Train the codec on the prepared data set STORE.
 
     Ctrl-C saves and stops (exit code 75); a second Ctrl-C stops at once. The same command goes on where the run
-    stopped. With --dry-run, the cost of the codec is shown beside the settings: parameters, arithmetic, latency,
-    memory, speed on one CPU thread.
+    stopped. With --dry-run, costs are shown beside the settings: of the codec its parameters, arithmetic, latency,
+    memory and speed on one CPU thread; of the training the memory that an update takes, without discriminators and
+    with them, and the iteration at which they come.
 
     \b
     after train_autoencoder data/store --out runs/codec
@@ -46,21 +50,15 @@ def _describe_cost(settings: "CodecTrainingSettings") -> dict[str, object]:
     from dataclasses import asdict
 
     from after.codec.build import build_codec
-    from after.codec.cost import estimate_training_mb, measure_cost
-    from after.codec.losses import MelLoss, SpectralLoss
+    from after.codec.cost import measure_cost
     from after.codec.speed import BLOCK_SIZES, measure_speeds, script_codec
+    from after.training.codec_memory import comes_at, estimate_training_mb
 
     codec = build_codec(settings.codec).eval()
-    loss, batch = settings.loss, settings.training.batch_size
-    # an update draws some of the scales: those that keep most
-    spectral = SpectralLoss(tuple(sorted(loss.scales))[: loss.scales_per_iteration or None])
-    mel = MelLoss(loss.mel_scales, sample_rate=codec.sample_rate, floor=loss.mel_floor)
-    memory_mb = estimate_training_mb(
-        codec, lambda result, audio: spectral(result, audio) + mel(result, audio), settings.crop_samples, batch
-    )
     speeds = measure_speeds(script_codec(codec), codec, seconds=_SPEED_SECONDS, block_sizes=BLOCK_SIZES[:1])
     return {
         **asdict(measure_cost(codec)),
-        "training_memory_mb": memory_mb,
+        "training_memory_mb": estimate_training_mb(settings),
+        "discriminators_come_at_iteration": comes_at(settings),
         "real_time_factor": {speed.method: round(speed.factor, 4) for speed in speeds},
     }

@@ -64,8 +64,10 @@ class TrainingOptions:
             torch.set_num_threads(self.threads)
 
 
-def training_options(default_preset: str) -> Callable[[Command], Command]:
-    """Add the argument STORE and the options that both commands take."""
+def training_options(
+    default_preset: str, *, dry_run: str = "Show the settings that would be used, and stop."
+) -> Callable[[Command], Command]:
+    """Add the argument STORE and the options that both commands take; `dry_run` is the help of that option."""
     options = (
         click.argument("store", type=click.Path(file_okay=False, path_type=Path)),
         click.option("--out", required=True, metavar="RUN", type=click.Path(file_okay=False, path_type=Path),
@@ -81,7 +83,7 @@ def training_options(default_preset: str) -> Callable[[Command], Command]:
         click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda", help="Where to compute."),
         click.option("--threads", type=click.IntRange(min=1), metavar="N",
                      help="CPU threads [default: torch's choice]"),
-        click.option("--dry-run", is_flag=True, help="Show the settings that would be used, and stop."),
+        click.option("--dry-run", is_flag=True, help=dry_run),
     )  # fmt: skip
 
     def decorate(function: Command) -> Command:

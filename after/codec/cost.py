@@ -9,11 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from after.codec.autoencoder import Codec
 from after.codec.load import AnyCodec
-
-_TRAINING_COPIES = 5
-"""Of every weight: itself, its gradient, two moments of AdamW, the moving average."""
 
 _WORKING_SHARE = 1.5
 """Peak of an update over what the backward pass needs, as measured on two codecs on a CPU: gradients on their way."""
@@ -83,42 +79,24 @@ def count_flop(call: Callable[[], object]) -> float:
     return float(counter.get_total_flops())
 
 
-def estimate_training_mb(
-    codec: Codec, loss: Callable[[Tensor, Tensor], Tensor], crop_samples: int, batch: int
-) -> float:
-    """Estimate what a training update holds at once, in 10^6 bytes at 32 bits per number.
+def estimate_working_bytes(forward: Callable[[Tensor], object], crop_samples: int, batch: int) -> float:
+    """Estimate what a training update holds at once beside the weights.
 
-    That is five copies of the weights (`_TRAINING_COPIES`), and what the backward pass needs of the forward pass,
-    measured on one item and on two, and half as much again (`_WORKING_SHARE`). bfloat16 halves most of the latter;
-    discriminators come on top.
+    That is what the backward pass needs of the forward pass, measured on one item and on two, and half as much again
+    (`_WORKING_SHARE`).
 
     Args:
-        codec: left in the mode it was in.
-        loss: of a reconstruction and its target, both [B, 1, T].
-        crop_samples: of an item, a multiple of the codec's hop.
+        forward: of audio [B, 1, T] to losses.
+        crop_samples: T, of an item.
         batch: items per update.
     """
-    was_training = codec.training
-    states = {name: buffer.clone() for name, buffer in codec.named_buffers()}
     generator = torch.Generator().manual_seed(0)
     items = [0.1 * torch.randn(count, 1, crop_samples, generator=generator) for count in (1, 2)]
-    codec.train()
-    try:
-        one, two = (measure_saved_bytes(partial(_run_loss, codec, loss, audio)) for audio in items)
-    finally:
-        codec.train(was_training)
-        with torch.no_grad():
-            for name, buffer in codec.named_buffers():
-                buffer.copy_(states[name])
-    weights = sum(p.numel() * p.element_size() for p in codec.parameters())
-    return (_TRAINING_COPIES * weights + _WORKING_SHARE * (one + (batch - 1) * (two - one))) / 1e6
+    one, two = (measure_saved_bytes(partial(forward, audio)) for audio in items)
+    return _WORKING_SHARE * (one + (batch - 1) * (two - one))
 
 
-def _run_loss(codec: Codec, loss: Callable[[Tensor, Tensor], Tensor], audio: Tensor) -> Tensor:
-    return loss(codec(audio)[0], audio)
-
-
-def measure_saved_bytes(forward: Callable[[], Tensor]) -> int:
+def measure_saved_bytes(forward: Callable[[], object]) -> int:
     """Measure what a forward pass keeps for its backward pass, without the leaves (weights) themselves."""
     seen: dict[int, int] = {}
     kept: list[Tensor] = []

@@ -28,7 +28,8 @@ def test_dry_run_shows_preset_then_overrides_then_iterations(tmp_path: Path) -> 
     cost = shown["cost"]
     assert cost["latency_samples"] == 512
     assert cost["decode_gflop_per_s"] > 0
-    assert cost["training_memory_mb"] > 5 * 4 * cost["decode_parameters"] / 1e6
+    assert cost["training_memory_mb"]["spectral"] > 5 * 4 * cost["decode_parameters"] / 1e6
+    assert cost["discriminators_come_at_iteration"] is None
     assert set(cost["real_time_factor"]) == {"encode", "decode"}
     assert not (tmp_path / "run").exists()
 
