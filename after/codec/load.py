@@ -6,7 +6,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-import after
 from after.checkpoint import load_into, read_weights
 from after.codec.autoencoder import Codec
 from after.codec.build import build_codec
@@ -20,7 +19,7 @@ from after.settings import CodecSettings
 AnyCodec = Codec | ForeignCodec
 """What encodes and decodes, whoever trained it."""
 
-BUNDLED_CODEC = Path(after.__file__).parent / "pretrained" / "codec.safetensors"
+BUNDLED_CODEC = Path(__file__).parents[1] / "pretrained" / "codec.safetensors"
 """A codec that this project trained on 39 instruments; what models are trained on unless another is named."""
 
 _ARCHIVE = "archive"
