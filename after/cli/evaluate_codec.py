@@ -36,6 +36,7 @@ class CodecOptions:
     seconds: float
     per_group: int
     sample_rate: int | None
+    codec_sample_rate: int | None
     pitch_model: Literal["tiny", "full"]
     latent_noise: float | None
     threads: int
@@ -80,6 +81,12 @@ class CodecOptions:
     type=click.IntRange(8000, 192000),
     metavar="HZ",
     help="Rate at which sounds are compared; default: the lowest of the codecs' rates.",
+)
+@click.option(
+    "--codec-sample-rate",
+    type=click.IntRange(min=1),
+    metavar="HZ",
+    help="Of TorchScript codecs that do not state it; the others have their own.",
 )
 @click.option(
     "--pitch-model",
@@ -130,7 +137,7 @@ def command(**arguments: Any) -> None:
     if options.json is not None:
         check_writable(options.json)
     torch.set_num_threads(options.threads)
-    codecs = _load(options.codecs)
+    codecs = _load(options.codecs, options.codec_sample_rate)
     report: dict[str, dict[str, object]] = {}
     if options.audio:
         result = _reconstruct(options, codecs)
@@ -161,7 +168,7 @@ def _check(options: CodecOptions) -> None:
         raise ConfigError(f"--opus {twice[0]:g} is given twice: once will do")
 
 
-def _load(sources: tuple[str, ...]) -> dict[str, "AnyCodec"]:
+def _load(sources: tuple[str, ...], sample_rate: int | None) -> dict[str, "AnyCodec"]:
     """Load every codec under the name it was given, or that of its file or folder."""
     from after.evaluation.codec_systems import load_any_codec
 
@@ -174,7 +181,7 @@ def _load(sources: tuple[str, ...]) -> dict[str, "AnyCodec"]:
         name = label if is_named else own_name
         if name in codecs:
             raise ConfigError(f"two codecs are called {name!r}: name them apart, for instance other={path}")
-        codecs[name] = load_any_codec(path)
+        codecs[name] = load_any_codec(path, sample_rate=sample_rate)
     return codecs
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from after.checkpoint import load_into, read_weights
+from after.checkpoint import WEIGHTS_SUFFIX, load_into, read_weights
 from after.codec.autoencoder import Codec
 from after.codec.build import build_codec
 from after.codec.foreign.archive import is_foreign, read_archive
@@ -23,6 +23,10 @@ BUNDLED_CODEC = Path(__file__).parents[1] / "pretrained" / "codec.safetensors"
 """A codec that this project trained on 39 instruments; what models are trained on unless another is named."""
 
 _ARCHIVE = "archive"
+_SOURCES = (
+    "name a run folder of after train_autoencoder, a checkpoint or codec file (.safetensors), or a TorchScript file of "
+    "another program (.ts)"
+)
 
 
 def load_codec(source: str | Path) -> tuple[Codec, CodecSettings]:
@@ -57,25 +61,34 @@ def open_codec(
         sample_rate: Hz, for a foreign codec that does not state it.
 
     Raises:
-        CheckpointError: if there is no codec, or it cannot be used.
+        CheckpointError: if there is no codec, it cannot be used, or it is not the one or not of the rate that was said.
     """
-    if not is_foreign(source):
-        own, settings = load_codec(source)
-        if sample_rate not in (None, own.sample_rate):
-            raise CheckpointError(
-                f"{source} has a sample rate of {own.sample_rate} Hz, {sample_rate} Hz was given: leave that away"
-            )
-        if isinstance(known, Mapping) and known != to_dict(settings):
-            raise CheckpointError(f"{source} is not the codec that the model was trained with: name that one")
-        return own, to_dict(settings)
     path = Path(source)
-    if isinstance(known, Mapping):
-        if known.get("kind") != FOREIGN_KIND:
-            raise CheckpointError(f"{path} is another program's codec; the model was trained with one of ours: name it")
-        codec = rebuild_foreign(read_archive(path), from_dict(ForeignSettings, known), str(path))
+    codec: AnyCodec
+    if is_foreign(path):
+        codec = _open_foreign(path, known, sample_rate)
+        table = to_dict(codec.settings)
     else:
-        codec = open_foreign(path, sample_rate=sample_rate)
-    return codec, to_dict(codec.settings)
+        if path.suffix != WEIGHTS_SUFFIX and not path.is_dir():
+            raise CheckpointError(f"{path} is {'no codec' if path.exists() else 'missing'}: {_SOURCES}")
+        codec, settings = load_codec(path)
+        table = to_dict(settings)
+        if isinstance(known, Mapping) and known != table:
+            raise CheckpointError(f"{path} is not the codec that the model was trained with: name that one")
+    if sample_rate not in (None, codec.sample_rate):
+        raise CheckpointError(
+            f"{path} has a sample rate of {codec.sample_rate} Hz, {sample_rate} Hz was given: leave "
+            "--codec-sample-rate away"
+        )
+    return codec, table
+
+
+def _open_foreign(path: Path, known: object, sample_rate: int | None) -> ForeignCodec:
+    if not isinstance(known, Mapping):
+        return open_foreign(path, sample_rate=sample_rate)
+    if known.get("kind") != FOREIGN_KIND:
+        raise CheckpointError(f"{path} is another program's codec; the model was trained with one of ours: name it")
+    return rebuild_foreign(read_archive(path), from_dict(ForeignSettings, known), str(path))
 
 
 def stored_tensors(codec: AnyCodec) -> dict[str, Tensor]:

@@ -35,6 +35,19 @@ class _Chunk:
     num_frames: int
 
 
+def check_lengths(chunk_frames: int, crop_frames: int, timbre_frames: int) -> None:
+    """Refuse excerpts that are longer than chunks.
+
+    Raises:
+        DataError: if they are.
+    """
+    if chunk_frames < max(crop_frames, timbre_frames):
+        raise DataError(
+            f"crops of {crop_frames} and {timbre_frames} frames do not fit into chunks of {chunk_frames}: "
+            "ask for shorter ones, or prepare the store with a larger --chunk-seconds"
+        )
+
+
 class Excerpts:
     """Random excerpts with latents and notes, held in memory (about 10 MB per hour of audio).
 
@@ -71,11 +84,7 @@ class Excerpts:
         if not self.groups:
             raise DataError(f"{store.path} has no {split} recordings with notes: prepare it with MIDI beside the audio")
         longest = min(len(chunk.latents) for chunks in self.groups.values() for chunk in chunks)
-        if longest < max(crop_frames, timbre_frames):
-            raise DataError(
-                f"crops of {crop_frames} and {timbre_frames} frames do not fit into chunks of {longest}: "
-                "ask for shorter ones, or prepare the store with a larger --chunk-seconds"
-            )
+        check_lengths(longest, crop_frames, timbre_frames)
         self._names = sorted(self.groups)
 
     def batch(self, iteration: int, batch_size: int, seed: int = 0, *, items: range | None = None) -> Batch:

@@ -12,6 +12,7 @@ import torch
 
 from after.audio import resample
 from after.checkpoint import WEIGHTS_SUFFIX, read_snapshot
+from after.codec.foreign.archive import is_foreign
 from after.codec.load import AnyCodec, open_codec
 from after.errors import AudioError
 from after.evaluation.codec_reconstruction import FloatAudio, Sounded
@@ -192,12 +193,16 @@ def _fit(audio: FloatAudio, num_samples: int) -> FloatAudio:
     return np.pad(audio[:, :num_samples], ((0, 0), (0, max(0, num_samples - audio.shape[1]))))
 
 
-def load_any_codec(source: Path) -> AnyCodec:
+def load_any_codec(source: Path, *, sample_rate: int | None = None) -> AnyCodec:
     """Load a codec by itself, or the one inside an instrument file, in evaluation mode.
 
+    Args:
+        source: as for `open_codec`, or an instrument file.
+        sample_rate: Hz, for a TorchScript file that does not state it; ignored for others.
+
     Raises:
-        CheckpointError: if there is none.
+        CheckpointError: if there is none, or a TorchScript file states another rate.
     """
     if source.is_file() and source.suffix == WEIGHTS_SUFFIX and read_snapshot(source).get("kind") == "instrument":
         return read_parts(source).codec
-    return open_codec(source)[0]
+    return open_codec(source, sample_rate=sample_rate if is_foreign(source) else None)[0]

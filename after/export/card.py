@@ -7,6 +7,7 @@ from pathlib import Path
 from safetensors import safe_open
 
 from after.checkpoint import WEIGHTS_SUFFIX
+from after.codec.foreign.settings import FOREIGN_KIND
 from after.instrument import Instrument
 
 
@@ -28,6 +29,7 @@ def describe_instrument(path: str | Path) -> list[str]:
         f"{path}: {path.stat().st_size / 1e6:.2f} MB ({parts})",
         f"  audio       {instrument.sample_rate} Hz, {instrument.hop_length} samples per frame, "
         f"{instrument.num_latents} latents, latency {instrument.latency_samples} samples ({latency_ms:.1f} ms)",
+        *_foreign_codec(instrument.manifest.get("codec")),
         f"  timbres     {', '.join(instrument.timbres) or 'none named'}",
         f"  plays with  {_pairs(instrument.manifest.get('attributes'))}",
         *_description(instrument.manifest.get("description")),
@@ -46,6 +48,11 @@ def _parts(path: Path) -> Iterator[str]:
                 counts[part] = counts.get(part, 0) + count
     for part, count in counts.items():
         yield f"{part} {count / 1e6:.2f} M" if count >= 10_000 else f"{part} {count}"
+
+
+def _foreign_codec(table: object) -> Iterator[str]:
+    if isinstance(table, Mapping) and table.get("kind") == FOREIGN_KIND:
+        yield "  codec       of another program, and a program itself (TorchScript): open files of people you trust"
 
 
 def _description(table: object) -> Iterator[str]:

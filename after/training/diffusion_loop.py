@@ -12,7 +12,7 @@ from torch import Tensor
 
 from after.codec.load import AnyCodec
 from after.config import to_dict
-from after.data.excerpts import Batch, Excerpts
+from after.data.excerpts import Batch, Excerpts, check_lengths
 from after.data.latents import codec_hash, encode_store
 from after.data.store import Store
 from after.diffusion.flow import draw_times, flow_loss, interpolate
@@ -110,10 +110,12 @@ def validate(parts: _Parts, settings: DiffusionTrainingSettings, iteration: int)
     return mean
 
 
-def _encode(store_path: str | Path, codec: AnyCodec) -> str:
+def _encode(store_path: str | Path, codec: AnyCodec, settings: DiffusionTrainingSettings) -> str:
     """Encode what the store lacks of this codec's latents, with a progress bar; a complete store is only read."""
     with Store.open(store_path) as store:  # opened for writing, a missing store would be made
         store.check_rate(codec.sample_rate)
+        chunk_frames = int(store.manifest["chunk_samples"]) // codec.hop_length
+        check_lengths(chunk_frames, settings.crop_frames, settings.timbre_frames)
         keys = store.keys()
         if not any(store.has(key, "notes") for key in keys):
             raise DataError(f"{store.path} has no recordings with notes: prepare it with MIDI files beside the audio")
@@ -160,7 +162,7 @@ def train_diffusion(
         items = share(training.batch_size)
         network, table = open_training_codec(codec, store_path, run_folder, place, sample_rate=codec_sample_rate)
         frame_rate = network.sample_rate / network.hop_length
-        name = from_primary(on_primary(lambda: _encode(store_path, network)) or "")
+        name = from_primary(on_primary(lambda: _encode(store_path, network, settings)) or "")
         snapshot = {"kind": "diffusion", "codec": table, "latents": name, **to_dict(settings)}
         with Store.open(store_path) as store, open_run(run_folder, snapshot, training) as run:
             torch.manual_seed(training.seed)

@@ -1,5 +1,7 @@
 """The updates that every training makes: batch, update, log, validate, save; in one process or in several."""
 
+import logging
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ from after.training.state import TrainState
 from after.training.stop import StopRequest
 from after.training.updates import MakesUpdates
 
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -90,9 +93,13 @@ def run_task(task: Task[T], time_limit_s: float | None = None) -> Outcome:
 
 
 def _validate(task: Task[T], iteration: int) -> float | None:
-    def measure() -> float:
+    def measure() -> float | None:
         with task.updates.ema.applied():
-            return task.validate(iteration)
+            figure = task.validate(iteration)
+        if math.isfinite(figure):
+            return figure
+        logger.warning("validation at iteration %d gives %s, which counts as not measured", iteration, figure)
+        return None
 
     return on_primary(measure)
 

@@ -1,21 +1,27 @@
 """The codec that a generative model is trained on; one that another program trained is fitted to the store first."""
 
 import json
+import math
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
+from rich.console import Console
 
 from after.checkpoint import list_checkpoints
 from after.codec.foreign.codec import ForeignCodec
 from after.codec.load import AnyCodec, open_codec
 from after.config import to_dict
 from after.data.dataset import AudioCrops
+from after.data.latents import codec_hash
 from after.data.store import Store
-from after.training.distributed import broadcast_module, from_primary, on_primary
+from after.errors import CheckpointError
+from after.training.distributed import from_primary, on_primary
 
 _FIT_ITEMS = 128
 _FIT_FRAMES = 64
+_FIT_S = 60
 _FIT_SEED = 0
 
 
@@ -40,35 +46,60 @@ def open_training_codec(
         sample_rate: Hz, for a foreign codec that does not state it.
 
     Raises:
-        CheckpointError: if there is no codec, or it is not the one that the run began with.
+        CheckpointError: if there is no codec, it is not the one that the run began with, or that is no such run.
         DataError: if the store is missing or of another sample rate.
     """
-    codec, table = open_codec(source, known=_known_codec(Path(run_folder)), sample_rate=sample_rate)
+    opened = on_primary(lambda: _open(source, Path(store_path), Path(run_folder), place, sample_rate))
+    # what was measured, latency and statistics, differs a little from process to process: rank 0's counts
+    table = from_primary(opened[1] if opened else {})
+    codec = opened[0] if opened else open_codec(source, known=table)[0].to(place)
+    return codec, table
+
+
+def _open(
+    source: str | Path, store_path: Path, run_folder: Path, place: torch.device, sample_rate: int | None
+) -> tuple[AnyCodec, dict[str, object]]:
+    known = _known_settings(run_folder)
+    codec, table = open_codec(source, known=known.get("codec"), sample_rate=sample_rate)
     codec = codec.to(place)
+    if known.get("latents") not in (None, f"latents/{codec_hash(codec)}"):
+        raise CheckpointError(
+            f"{source} gives other latents than the codec that the run in {run_folder} was trained with: name that "
+            "one, or a new folder"
+        )
     if not isinstance(codec, ForeignCodec) or codec.is_fitted:
         return codec, table
-    on_primary(lambda: _fit(codec, Path(store_path)))
-    broadcast_module(codec.norm)
-    codec.is_fitted = True
-    return codec, from_primary(to_dict(codec.settings))
+    console = Console(stderr=True)
+    with console.status("measuring the codec's latents") if console.is_terminal else nullcontext():
+        _fit(codec, store_path)
+    return codec, to_dict(codec.settings)
 
 
-def _known_codec(run_folder: Path) -> object:
-    """Read what a run knows of its codec; None where there is no run to go on with."""
+def _known_settings(run_folder: Path) -> Mapping[str, object]:
+    """Read the settings of a run to go on with; empty where there is none.
+
+    Raises:
+        CheckpointError: if it is a run of another kind.
+    """
     if not list_checkpoints(run_folder):
-        return None
+        return {}
     try:
         stored = json.loads((run_folder / "settings.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):  # `Run.open` says what is wrong
-        return None
-    return stored.get("codec") if isinstance(stored, Mapping) else None
+        return {}
+    if not isinstance(stored, Mapping):
+        return {}
+    if stored.get("kind") == "codec":
+        raise CheckpointError(f"{run_folder} is a run of after train_autoencoder: name another folder for --out")
+    return stored
 
 
 def _fit(codec: ForeignCodec, store_path: Path) -> None:
     with Store.open(store_path) as store:
         store.check_rate(codec.sample_rate)
         longest = int(store.manifest["chunk_samples"]) // codec.hop_length
-        num_frames = max(1, min(longest, _FIT_FRAMES))
-        crops = AudioCrops(store, "train", num_frames * codec.hop_length)
+        num_samples = max(1, min(longest, _FIT_FRAMES)) * codec.hop_length
+        num_items = min(_FIT_ITEMS, math.ceil(_FIT_S * codec.sample_rate / num_samples))
         # the same excerpts whatever the run's seed: another run finds the latents that this one stored
-        codec.fit_latents(crops.batch(0, _FIT_ITEMS, _FIT_SEED).to(codec.norm.mean.device))
+        audio = AudioCrops(store, "train", num_samples).batch(0, num_items, _FIT_SEED)
+    codec.fit_latents(audio.to(codec.norm.mean.device))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from after.checkpoint import list_checkpoints, load_into, read_weights
+from after.checkpoint import list_checkpoints, load_into, read_snapshot, read_weights
 from after.config import from_dict, load_settings
 from after.data.excerpts import Excerpts
 from after.data.store import Store
@@ -35,6 +35,11 @@ class Given:
 def settings(*overrides: str) -> DiffusionTrainingSettings:
     small = ("training.precision=fp32", "training.iterations=12", "training.save_every=5", "training.validate_every=6")
     return load_settings(DiffusionTrainingSettings, "tiny", (*small, *overrides))
+
+
+def stored_names(store: Path) -> list[str]:
+    with Store.open(store) as opened:
+        return opened.names(opened.keys()[0])
 
 
 def train_small_codec(store: Path, run: Path, *overrides: str) -> None:
@@ -154,8 +159,30 @@ def test_another_model_or_codec_needs_another_folder(given: Given) -> None:
     with pytest.raises(CheckpointError, match=r"model\.denoiser\.width was 32, now 16.*new folder"):
         train(given, given.straight, "model.denoiser.width=16")
     train_small_codec(given.store, Path("other codec"), "training.seed=5")
-    with pytest.raises(CheckpointError, match="latents was"):
+    before = stored_names(given.store)
+    with pytest.raises(CheckpointError, match=r"gives other latents than .* name that one, or a new folder"):
         train(Given(given.store, Path("other codec"), given.straight), given.straight)
+    assert stored_names(given.store) == before  # refused before the store is encoded
+    with pytest.raises(CheckpointError, match="codec is a run of after train_autoencoder: name another folder"):
+        train(given, given.codec)
+
+
+def test_crops_that_do_not_fit_are_refused_before_the_store_is_encoded(given: Given) -> None:
+    train_small_codec(given.store, Path("other codec"), "training.seed=6")
+    before = stored_names(given.store)
+    with pytest.raises(DataError, match="crops of 21 and 16 frames do not fit into chunks of 20"):
+        train(Given(given.store, Path("other codec"), given.straight), "run", "crop_frames=21", "timbre_frames=16")
+    assert stored_names(given.store) == before
+
+
+def test_a_validation_that_gives_no_number_counts_as_not_measured(
+    given: Given, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("after.training.diffusion_loop.validate", lambda parts, settings, iteration: float("nan"))
+    assert train(given, "run", "training.iterations=2").iteration == 2
+    (path,) = list_checkpoints("run")
+    assert read_snapshot(path)["training_state"]["metric"] is None  # type: ignore[index]
+    assert "validation at iteration 2 gives nan, which counts as not measured" in caplog.text
 
 
 def test_what_is_no_codec_is_refused(given: Given) -> None:

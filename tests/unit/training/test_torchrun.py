@@ -19,6 +19,7 @@ from after.settings import CodecTrainingSettings, DiffusionTrainingSettings
 from after.training.codec_loop import train_codec
 from after.training.diffusion_loop import train_diffusion
 from after.training.distributed import Launch, process_group, read_launch, share
+from tests.foreign_codec import Convolving, write_foreign
 from tests.unit.training.tiny_data import final_tensors, make_store
 
 ROOT = Path(__file__).parents[3]
@@ -69,7 +70,9 @@ def assert_trained_alike(run: Path, expected: Path, *, having: str = "") -> None
         torch.testing.assert_close(tensors[name], others[name], rtol=1e-3, atol=1e-4, msg=name)
 
 
-def test_ranks_agree_share_and_average(tmp_path: Path) -> None:
+def test_ranks_agree_share_and_average(store: Path, tmp_path: Path) -> None:
+    (tmp_path / "store").symlink_to(store)
+    write_foreign(tmp_path / "codec.ts", Convolving())
     process = torchrun("tests.unit.training.two_ranks", tmp_path)
     _, errors = process.communicate(timeout=120)
     assert (tmp_path / "done").exists(), errors

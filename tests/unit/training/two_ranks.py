@@ -9,18 +9,22 @@ import pytest
 import torch
 from torch import nn
 
+from after.config import to_dict
+from after.data.latents import codec_hash
 from after.errors import ConfigError, DataError, TrainingError
 from after.ranks import global_mean, rank, world_size
 from after.training.distributed import (
     any_rank,
     average_gradients,
     broadcast_module,
+    from_primary,
     is_primary,
     mean_over_ranks,
     on_primary,
     process_group,
     share,
 )
+from after.training.trained_codec import open_training_codec
 
 
 def check_shares() -> None:
@@ -34,6 +38,7 @@ def check_agreement() -> None:
     assert mean_over_ranks(torch.tensor([1.0, rank()])).tolist() == [1.0, 0.5]
     assert any_rank(rank() == 1)
     assert not any_rank(False)
+    assert from_primary({"rank": rank(), "mean": 0.1 + rank()}) == {"rank": 0, "mean": 0.1}
     assert on_primary(lambda: "mine") == ("mine" if is_primary() else None)
 
     def fail() -> None:
@@ -53,6 +58,20 @@ def check_broadcast() -> None:
     expected[1].num_batches_tracked.fill_(10)
     for name, tensor in expected.state_dict().items():
         assert torch.equal(module.state_dict()[name], tensor), name
+
+
+def check_foreign_codec(folder: Path) -> None:
+    """Each rank would measure another latency and other statistics; what rank 0 measures counts for all."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("after.codec.foreign.codec.measure_latency", lambda *arguments: 100 + rank())
+        patch.setattr("after.training.trained_codec._FIT_SEED", rank())
+        codec, table = open_training_codec(
+            folder / "codec.ts", folder / "store", folder / "run", torch.device("cpu"), sample_rate=44100
+        )
+    assert (table["latency_samples"], codec.latency_samples) == (100, 100)
+    assert table == to_dict(codec.settings)
+    assert table == from_primary(table)
+    assert codec_hash(codec) == from_primary(codec_hash(codec))
 
 
 class Parts(nn.Module):
@@ -124,6 +143,7 @@ if __name__ == "__main__":
         check_shares()
         check_agreement()
         check_broadcast()
+        check_foreign_codec(Path(sys.argv[1]))
         check_gradients()
         check_global_mean()
         check_that_nothing_keeps_the_group()

@@ -9,9 +9,10 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from after.audio import read_audio
+from after.audio import read_audio, write_audio
 from after.checkpoint import read_checkpoint
 from after.cli import group
+from after.codec.foreign.codec import ForeignCodec
 from after.data.store import Store
 from after.instrument import Instrument
 from after.manifest import read_manifest
@@ -84,11 +85,31 @@ def test_a_run_that_goes_on_measures_nothing_again(given: Given) -> None:
     assert codec.num_latents == NUM_LATENTS
 
 
+def test_another_run_finds_the_latents_that_are_stored(given: Given) -> None:
+    result = run("train", given.store, "--codec", given.codec, "--out", "other", "--preset", "tiny", "--iterations", 1,
+                 "--set", "training.seed=9")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    names = [json.loads((folder / "settings.json").read_text())["latents"] for folder in (given.run, Path("other"))]
+    assert names[0] == names[1]
+    with Store.open(given.store) as store:
+        assert [name for name in store.names(store.keys()[0]) if name.startswith("latents/")] == names[:1]
+
+
+def test_a_minute_is_measured_at_most(given: Given, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = []
+    monkeypatch.setattr(ForeignCodec, "fit_latents", lambda codec, audio: heard.append(audio.numel() / RATE))
+    monkeypatch.setattr("after.training.trained_codec._FIT_S", 10)
+    open_training_codec(given.codec, given.store, "run", torch.device("cpu"))
+    assert 10 <= heard[0] < 11
+
+
 def test_the_instrument_needs_no_other_file(given: Given) -> None:
     tensors, snapshot = read_checkpoint(given.instrument)
     assert tensors["codec.archive"].numpy().tobytes() == given.codec.read_bytes()
     assert snapshot["codec"] == table_of(given.run)
     assert "codec 0." in run("info", given.instrument).stdout
+    for file in (given.instrument, given.export):
+        assert "codec       of another program, and a program itself" in run("info", file).stdout
 
 
 def test_both_files_play_the_same(given: Given) -> None:
@@ -145,5 +166,14 @@ def test_what_does_not_fit_is_one_line(given: Given) -> None:
     assert_one_line(run("train", given.store, "--codec", rate, "--out", "run", "--preset", "tiny"),
                     "prepared at 44100 Hz, the codec runs at 48000 Hz")  # fmt: skip
     assert_one_line(run("train", given.store, "--codec", "none.ts", "--out", "run", "--preset", "tiny"), "none.ts")
+    assert_one_line(run("train", given.store, "--codec", given.codec, "--out", given.run, "--preset", "tiny",
+                        "--codec-sample-rate", 48000), "rate of 44100 Hz, 48000 Hz was given")  # fmt: skip
+    assert_one_line(run("train", given.store, "--codec", "nothing", "--out", "run"), "nothing is missing", "(.ts)")
+    write_audio("a.wav", np.zeros((1, 100), dtype=np.float32), RATE)
+    assert_one_line(run("train", given.store, "--codec", "a.wav", "--out", "run"), "a.wav is no codec: name a run")
+    assert_one_line(run("train", given.store, "--codec", given.export, "--out", "run"),
+                    "is an exported instrument of after: give the run folder or the .safetensors")  # fmt: skip
+    assert_one_line(run("evaluate_codec", given.export), "is an exported instrument of after")
+    assert_one_line(run("export_autoencoder", given.codec, "--out", "codec.ts"), "rave.ts is a TorchScript file")
     Path("text.ts").write_text("nothing")
     assert_one_line(run("train", given.store, "--codec", "text.ts", "--out", "run"), "not a TorchScript file")

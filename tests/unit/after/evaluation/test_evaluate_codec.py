@@ -17,6 +17,7 @@ from after.evaluation.codec_stream import compare_streams, find_first_change, me
 from after.evaluation.codec_systems import latent_kbps
 from after.streaming.archive import compile_module, pack
 from after.streaming.lag import find_lag
+from tests.foreign_codec import Framing, write_foreign
 from tests.signals import chord, noise
 from tests.tiny_file import write_tiny_file
 from tests.tiny_instrument import HOP, RATE, make_tiny_instrument
@@ -126,6 +127,17 @@ def test_another_noise_than_that_of_training_has_another_budget(recordings: Path
     assert result.exit_code == 0, result.output
     budget = latent_kbps(make_tiny_instrument().codec, 1.0)
     assert list(json.loads(Path("f").read_text())["systems"]) == ["codec", f"codec at {budget:.1f} kbit/s"]
+
+
+def test_a_rate_is_given_to_the_codecs_that_state_none(recordings: Path) -> None:
+    module = Framing(1024)
+    del module.sampling_rate
+    foreign, own = write_foreign("a.ts", module), make_tiny_instrument().write_codec("codec.safetensors")
+    arguments = (foreign, own, "--audio", recordings, "--per-group", 1, "--no-cost")
+    assert "give it with --codec-sample-rate HZ" in evaluate(*arguments).stderr
+    result = evaluate(*arguments, "--codec-sample-rate", 48000, "--json", "figures.json")
+    assert result.exit_code == 0, result.output
+    assert {"a", "codec"} <= set(json.loads(Path("figures.json").read_text())["systems"])
 
 
 def test_a_folder_has_its_whole_name(recordings: Path) -> None:
