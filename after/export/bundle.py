@@ -132,12 +132,13 @@ def _model_settings(snapshot: Mapping[str, object]) -> ModelSettings:
 
 
 def count_iterations(source: Path) -> int:
-    """Give the optimiser updates behind a run folder or checkpoint, 0 where a file does not say."""
+    """Give the optimiser updates behind a run folder, checkpoint or weights file; 0 where a file does not say."""
     if is_foreign(source):
         return 0
     path = latest_checkpoint(source) if source.is_dir() else source
-    state = read_snapshot(path).get("training_state") if path is not None else None
-    return int(state["iteration"]) if isinstance(state, Mapping) else 0
+    snapshot = read_snapshot(path) if path is not None else {}
+    state = snapshot.get("training_state", snapshot.get("description"))
+    return int(state.get("iteration", state.get("iterations", 0))) if isinstance(state, Mapping) else 0
 
 
 def _timbres(job: BundleJob, trained: Trained, store: Store) -> tuple[dict[str, Tensor], dict[str, list[SourceRecord]]]:

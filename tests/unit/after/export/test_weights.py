@@ -8,7 +8,8 @@ from click.testing import CliRunner, Result
 
 from after.checkpoint import read_snapshot
 from after.cli import group
-from after.codec.load import load_codec
+from after.codec.load import BUNDLED_CODEC, load_codec
+from after.export.bundle import count_iterations
 from tests.tiny_instrument import TinyInstrument, make_tiny_instrument
 
 
@@ -34,6 +35,10 @@ def test_the_file_is_the_codec_in_half_precision(tiny: TinyInstrument) -> None:
     description = read_snapshot("codec.safetensors")["description"]
     assert isinstance(description, dict)
     assert description["license"] == "CC0-1.0"
+
+
+def test_the_bundled_codec_says_how_long_it_was_trained() -> None:
+    assert count_iterations(BUNDLED_CODEC) == 9800
 
 
 @pytest.mark.parametrize(
