@@ -12,7 +12,7 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Give the whole manifest as JSON.")
 def command(store_path: Path, problems: bool, as_json: bool) -> None:
     """Show what a data store holds: hours, splits, groups, notes, settings."""
-    from after.data.prepare_report import describe_problems, describe_store, summarize, warnings_of
+    from after.data.prepare.report import describe_problems, describe_store, summarize, warnings_of
     from after.data.store import Store
 
     with Store.open(store_path) as store:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from after.data.prepare import Plan
+    from after.data.prepare.run import Plan
 
 SETTINGS = (
     "sample_rate",
@@ -49,9 +49,9 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     Running the same command again continues where it stopped and adds what is new; options left out keep the values
     the store was made with.
     """
-    from after.data.prepare import default_workers, plan, prepare
-    from after.data.prepare_report import describe_problems, describe_run, describe_store
-    from after.data.prepare_settings import PrepareJob
+    from after.data.prepare.report import describe_problems, describe_run, describe_store
+    from after.data.prepare.run import default_workers, plan, prepare
+    from after.data.prepare.settings import PrepareJob
 
     workers = options["workers"]
     job = PrepareJob(
@@ -90,8 +90,8 @@ def _progress_bar() -> Iterator[Callable[[int, int], None]]:
 
 def _describe_plan(planned: "Plan") -> list[str]:
     """Say what a run would do."""
-    from after.data.prepare_report import printable
-    from after.data.prepare_split import rank_of, split_of
+    from after.data.prepare.report import printable
+    from after.data.prepare.split import rank_of, split_of
 
     settings = planned.settings
     counts = Counter(split_of(rank_of(file, settings), settings.validation) for file in planned.found)

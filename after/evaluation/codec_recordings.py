@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from after.audio import read_audio, resample
-from after.data.prepare_discovery import FileFilter, find_files
+from after.data.parsers.discovery import FileFilter, find_files
 from after.errors import AudioError
 from after.evaluation.codec_reconstruction import Original, analyse
 from after.features.crepe import CrepeSize

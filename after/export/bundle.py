@@ -12,8 +12,8 @@ from after.checkpoint import latest_checkpoint, load_into, read_snapshot, read_w
 from after.codec.foreign.archive import is_foreign
 from after.codec.load import AnyCodec, open_codec, stored_tensors
 from after.config import from_dict, to_dict
-from after.data.excerpts import Excerpts
-from after.data.latents import codec_hash
+from after.data.extract.latents import codec_hash
+from after.data.loading.excerpts import Excerpts
 from after.data.records import SourceRecord
 from after.data.store import Store
 from after.errors import CheckpointError, DataError, ExportError

@@ -11,7 +11,7 @@ from after.codec.autoencoder import Codec
 from after.codec.build import build_codec
 from after.codec.losses import SpectralLoss
 from after.config import to_dict
-from after.data.dataset import AudioCrops, item_seeds
+from after.data.loading.crops import AudioCrops, item_seeds
 from after.data.store import Store
 from after.features.mel import log_mel_distance
 from after.settings import CodecTrainingSettings, TrainingSettings

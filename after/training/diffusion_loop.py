@@ -12,8 +12,8 @@ from torch import Tensor
 
 from after.codec.load import AnyCodec
 from after.config import to_dict
-from after.data.excerpts import Batch, Excerpts, check_lengths
-from after.data.latents import codec_hash, encode_store
+from after.data.extract.latents import codec_hash, encode_store
+from after.data.loading.excerpts import Batch, Excerpts, check_lengths
 from after.data.store import Store
 from after.diffusion.flow import draw_times, flow_loss, interpolate
 from after.errors import DataError

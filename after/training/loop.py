@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 import torch
 from rich.console import Console
 
-from after.data.prefetch import Prefetcher
+from after.data.loading.prefetch import Prefetcher
 from after.errors import CheckpointError
 from after.settings import TrainingSettings
 from after.training.distributed import any_rank, broadcast_module, is_primary, mean_over_ranks, on_primary

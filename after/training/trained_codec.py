@@ -13,8 +13,8 @@ from after.checkpoint import list_checkpoints
 from after.codec.foreign.codec import ForeignCodec
 from after.codec.load import AnyCodec, open_codec
 from after.config import to_dict
-from after.data.dataset import AudioCrops
-from after.data.latents import codec_hash
+from after.data.extract.latents import codec_hash
+from after.data.loading.crops import AudioCrops
 from after.data.store import Store
 from after.errors import CheckpointError
 from after.training.distributed import from_primary, on_primary

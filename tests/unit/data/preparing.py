@@ -6,9 +6,9 @@ from typing import Any
 import lmdb
 import numpy as np
 
-from after.data.prepare import prepare
-from after.data.prepare_report import PrepareReport
-from after.data.prepare_settings import PrepareJob
+from after.data.prepare.report import PrepareReport
+from after.data.prepare.run import prepare
+from after.data.prepare.settings import PrepareJob
 from after.data.store import Store
 
 CHUNK_SAMPLES = 32 * 1024

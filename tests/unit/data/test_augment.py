@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.signal import sosfreqz
 
-from after.data.augment import (
+from after.data.loading.augment import (
     MARGIN_SAMPLES,
     change_voice,
     draw_all_pass,

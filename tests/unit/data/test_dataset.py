@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from after.data.dataset import AudioCrops, CropSettings, item_seeds
-from after.data.prepare import prepare
-from after.data.prepare_settings import PrepareJob
+from after.data.loading.crops import AudioCrops, CropSettings, item_seeds
+from after.data.prepare.run import prepare
+from after.data.prepare.settings import PrepareJob
 from after.data.store import Store
 from after.errors import DataError
 from after.settings import AugmentSettings

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from after.conditioning.roll import piano_roll
-from after.data.excerpts import Batch, Excerpts
-from after.data.prepare import prepare
-from after.data.prepare_settings import PrepareJob
+from after.data.loading.excerpts import Batch, Excerpts
+from after.data.prepare.run import prepare
+from after.data.prepare.settings import PrepareJob
 from after.data.store import Store
 from after.errors import DataError
 from after.midi import Note, write_midi

@@ -8,9 +8,9 @@ import torch
 
 from after.codec.autoencoder import Codec
 from after.codec.build import build_codec
-from after.data.latents import codec_hash, encode_store
-from after.data.prepare import prepare
-from after.data.prepare_settings import PrepareJob
+from after.data.extract.latents import codec_hash, encode_store
+from after.data.prepare.run import prepare
+from after.data.prepare.settings import PrepareJob
 from after.data.store import Store
 from after.errors import DataError
 from after.settings import CodecSettings

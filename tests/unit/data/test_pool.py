@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from after.data.pool import check_stop, run_in_processes
+from after.data.pool.local import check_stop, run_in_processes
 
 
 def double(item: int) -> int:

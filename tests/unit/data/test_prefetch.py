@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from after.data.prefetch import Prefetcher
+from after.data.loading.prefetch import Prefetcher
 
 
 def alive() -> int:

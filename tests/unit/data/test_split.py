@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from after.data.prepare import prepare
-from after.data.prepare_discovery import FileFilter, find_files, group_of
-from after.data.prepare_settings import PrepareJob
-from after.data.prepare_split import split_of, split_rank
+from after.data.parsers.discovery import FileFilter, find_files, group_of
+from after.data.prepare.run import prepare
+from after.data.prepare.settings import PrepareJob
+from after.data.prepare.split import split_of, split_rank
 from after.data.store import Store
 from tests.unit.data.audio_folder import save, save_set, sine
 

@@ -16,8 +16,8 @@ from after.checkpoint import list_checkpoints
 from after.codec.build import build_codec
 from after.codec.load import load_codec
 from after.config import load_settings
-from after.data.dataset import AudioCrops
-from after.data.latents import codec_hash
+from after.data.extract.latents import codec_hash
+from after.data.loading.crops import AudioCrops
 from after.data.store import Store
 from after.errors import CheckpointError, ConfigError, DataError, TrainingError
 from after.settings import CodecTrainingSettings

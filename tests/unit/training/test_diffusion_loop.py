@@ -12,7 +12,7 @@ import torch
 
 from after.checkpoint import list_checkpoints, load_into, read_snapshot, read_weights
 from after.config import from_dict, load_settings
-from after.data.excerpts import Excerpts
+from after.data.loading.excerpts import Excerpts
 from after.data.store import Store
 from after.errors import CheckpointError, DataError, TrainingError
 from after.model import build_model

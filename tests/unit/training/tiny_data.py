@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from after.checkpoint import list_checkpoints, read_checkpoint
-from after.data.prepare import prepare
-from after.data.prepare_settings import PrepareJob
+from after.data.prepare.run import prepare
+from after.data.prepare.settings import PrepareJob
 from after.midi import Note, write_midi
 from after.training.outcome import Outcome
 from tests.unit.data.audio_folder import save, sine

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from after.config import to_dict
-from after.data.latents import codec_hash
+from after.data.extract.latents import codec_hash
 from after.errors import ConfigError, DataError, TrainingError
 from after.ranks import global_mean, rank, world_size
 from after.training.distributed import (

@@ -11,7 +11,7 @@ from after.codec.foreign.randomness import MEAN_FRAME, draw_like
 from after.codec.load import open_codec, rebuild_codec, stored_tensors
 from after.codec.streamer import CodecStreamer
 from after.config import to_dict
-from after.data.latents import codec_hash
+from after.data.extract.latents import codec_hash
 from after.errors import CheckpointError
 from after.export.check import check_codec, check_operators, check_protocol
 from after.streaming.archive import compile_module, pack, unpack

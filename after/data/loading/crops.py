@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from after.audio import FloatAudio
-from after.data.augment import MARGIN_SAMPLES, change_voice, draw_gain, draw_pitch_ratio, draw_second_gain
+from after.data.loading.augment import MARGIN_SAMPLES, change_voice, draw_gain, draw_pitch_ratio, draw_second_gain
 from after.data.records import SourceRecord
 from after.data.store import Split, Store
 from after.errors import DataError

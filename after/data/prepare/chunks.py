@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from after.data.prepare_decode import decibels
-from after.data.prepare_discovery import FoundFile
-from after.data.prepare_notes import NoteArray, notes_in_span
-from after.data.prepare_settings import PrepareSettings
-from after.data.prepare_split import rank_of, split_of
-from after.data.prepare_worker import Prepared, chunk_prefix
+from after.data.parsers.discovery import FoundFile
+from after.data.prepare.decode import decibels
+from after.data.prepare.notes import NoteArray, notes_in_span
+from after.data.prepare.settings import PrepareSettings
+from after.data.prepare.split import rank_of, split_of
+from after.data.prepare.worker import Prepared, chunk_prefix
 from after.data.records import SourceRecord
 from after.data.store import Chunk
 

@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from after.data.pool import run_in_processes
-from after.data.prepare_chunks import build_record, cut_chunks
-from after.data.prepare_discovery import FileFilter, FoundFile, find_files
-from after.data.prepare_license import licenses_by_group
-from after.data.prepare_report import PrepareReport, summarize, warnings_of
-from after.data.prepare_settings import PrepareJob, PrepareSettings, resolve_settings
-from after.data.prepare_split import fill_empty_side
-from after.data.prepare_worker import FileTask, Prepared, Refused, Unchanged, prepare_file
+from after.data.parsers.discovery import FileFilter, FoundFile, find_files
+from after.data.pool.local import run_in_processes
+from after.data.prepare.chunks import build_record, cut_chunks
+from after.data.prepare.license import licenses_by_group
+from after.data.prepare.report import PrepareReport, summarize, warnings_of
+from after.data.prepare.settings import PrepareJob, PrepareSettings, resolve_settings
+from after.data.prepare.split import fill_empty_side
+from after.data.prepare.worker import FileTask, Prepared, Refused, Unchanged, prepare_file
 from after.data.records import FileStamp, SourceRecord, source_id
 from after.data.store import Store
 from after.errors import DataError

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
-from after.data.prepare_discovery import FoundFile
-from after.data.prepare_settings import PrepareSettings
+from after.data.parsers.discovery import FoundFile
+from after.data.prepare.settings import PrepareSettings
 from after.data.records import SourceRecord
 
 

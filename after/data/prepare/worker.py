@@ -7,10 +7,10 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from after.data.pool import check_stop
-from after.data.prepare_decode import Decoded, RefusedError, decode
-from after.data.prepare_notes import NoteArray, mismatch, read_notes
-from after.data.prepare_settings import PrepareSettings
+from after.data.pool.local import check_stop
+from after.data.prepare.decode import Decoded, RefusedError, decode
+from after.data.prepare.notes import NoteArray, mismatch, read_notes
+from after.data.prepare.settings import PrepareSettings
 from after.data.records import FileStamp, source_id
 from after.errors import MidiError
 

@@ -1,0 +1,1 @@
+"""Training items: random excerpts of a store as a function of seed, iteration and item."""

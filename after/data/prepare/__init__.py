@@ -1,0 +1,1 @@
+"""Make and continue a data store from files of audio."""
