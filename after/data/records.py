@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import safetensors.numpy
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from after.errors import DataError
 
 Array = NDArray[Any]
+Kind = Literal["recording", "copy", "silence"]
 
 _DTYPES: Mapping[str, np.dtype[Any]] = {
     "F64": np.dtype("<f8"),
@@ -42,6 +43,9 @@ class SourceRecord:
 
     `split_rank` in 0..1 orders the files for the split; `chunk_prefix` begins the keys of its chunks; `num_samples`
     counts at the store's sample rate; `pitch_counts` maps a MIDI pitch to its number of notes.
+
+    A `kind` of "copy" is another file (`original`), `semitones` higher and `tempo` times as fast; "silence" is an
+    example of nothing being played. Both belong to training only.
     """
 
     source: str
@@ -62,6 +66,10 @@ class SourceRecord:
     num_notes: int | None
     pitch_counts: Mapping[int, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    kind: Kind = "recording"
+    original: str = ""
+    semitones: float = 0.0
+    tempo: float = 1.0
 
     @property
     def stored_samples(self) -> int:

@@ -9,12 +9,13 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from after.data.database import Database, Mode, Transaction, scan, scan_keys
+from after.data.feature_records import FeatureRecords
 from after.data.records import Array, SourceRecord, encode_array, encode_json, source_id, view_array
 from after.data.store_layout import array_key, chunk_key, delete_chunks, prefix_of, scan_chunk_records
 from after.errors import DataError
 
-SCHEMA_VERSION = 1
-"""Raised when the records change in a way that older programs would misread."""
+SCHEMA_VERSION = 2
+"""Raised when the records change in a way that older programs would misread; stores of version 1 can be read."""
 
 _BATCH_BYTES = 1 << 26
 """A transaction holds its new pages in memory, so longer files are written in several."""
@@ -39,6 +40,7 @@ class Store:
     def __init__(self, database: Database) -> None:
         """Use `Store.open` instead."""
         self.path = database.path
+        self.features = FeatureRecords(database)
         self._database = database
 
     @classmethod
@@ -60,10 +62,10 @@ class Store:
             raise DataError(f"{path} exists and is not a data store; name a new folder")
         store = cls(Database.open(path, mode))
         version = store.manifest.get("schema_version", SCHEMA_VERSION)
-        if version != SCHEMA_VERSION:
+        if not 1 <= version <= SCHEMA_VERSION:
             store.close()
             raise DataError(
-                f"{path} has schema version {version}, this program reads {SCHEMA_VERSION}: "
+                f"{path} has schema version {version}, this program reads up to {SCHEMA_VERSION}: "
                 "prepare it again, or use the version of AFTER that made it"
             )
         return store
@@ -160,6 +162,15 @@ class Store:
         """
         with self._database.reading() as transaction:
             return view_array(self._block(transaction, key, name))[..., start:stop].copy()
+
+    def read_rows(self, key: str, name: str, start: int, stop: int) -> Array:
+        """Copy `array[start:stop]` of one array; only that part is read from the disk.
+
+        Raises:
+            DataError: if the chunk does not have the array.
+        """
+        with self._database.reading() as transaction:
+            return view_array(self._block(transaction, key, name))[start:stop].copy()
 
     def metadata(self, key: str) -> dict[str, Any]:
         """Give a chunk's metadata: source, offset_samples, valid_samples, split, group, license, content_hash, ...

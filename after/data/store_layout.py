@@ -7,6 +7,7 @@ Records, all readable without this program:
 - `skipped/<id>`: JSON, a file that was refused and why.
 - `chunk/<key>`: JSON metadata of one chunk.
 - `array/<key>/<name>`: a safetensors block with one array, so that adding latents does not rewrite audio.
+- `feature/<chunk prefix>-<name>`: JSON `FeatureRecord`, written after the arrays of a feature of one file.
 """
 
 from collections.abc import Iterator
@@ -25,15 +26,21 @@ def array_key(key: str, name: str) -> bytes:
     return f"array/{key}/{name}".encode()
 
 
+def feature_key(chunk_prefix: str, name: str) -> bytes:
+    """Give the LMDB key of a feature's record; with an empty name, what all of a file's begin with."""
+    return f"feature/{chunk_prefix}-{name}".encode()
+
+
 def prefix_of(record_key: bytes) -> str:
-    """Give the source's chunk prefix from the key of a `chunk/` or `array/` record."""
-    return record_key.split(b"/")[1].rpartition(b"-")[0].decode()
+    """Give the source's chunk prefix from the key of a `chunk/`, `array/` or `feature/` record."""
+    return record_key.split(b"/")[1].partition(b"-")[0].decode()
 
 
 def scan_chunk_records(transaction: Transaction) -> Iterator[bytes]:
-    """Give the keys of all records that belong to chunks."""
+    """Give the keys of all records that belong to a file's chunks."""
     yield from scan_keys(transaction, b"chunk/")
     yield from scan_keys(transaction, b"array/")
+    yield from scan_keys(transaction, b"feature/")
 
 
 def delete_chunks(transaction: Transaction, identifier: bytes, *, keep_prefix: str | None) -> None:
@@ -44,6 +51,6 @@ def delete_chunks(transaction: Transaction, identifier: bytes, *, keep_prefix: s
     prefix = SourceRecord.from_json(bytes(data)).chunk_prefix
     if prefix == keep_prefix:
         return
-    for kind in (b"chunk/", b"array/"):
+    for kind in (b"chunk/", b"array/", b"feature/"):
         for key in list(scan_keys(transaction, kind + prefix.encode() + b"-")):
             transaction.delete(key)
