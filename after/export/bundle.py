@@ -13,7 +13,7 @@ from after.codec.foreign.archive import is_foreign
 from after.codec.load import AnyCodec, open_codec, stored_tensors
 from after.config import from_dict, to_dict
 from after.data.extract.latents import codec_hash
-from after.data.loading.excerpts import Excerpts
+from after.data.loading.excerpts import Excerpts, ExcerptSettings
 from after.data.records import SourceRecord
 from after.data.store import Store
 from after.errors import CheckpointError, DataError, ExportError
@@ -149,17 +149,20 @@ def _timbres(job: BundleJob, trained: Trained, store: Store) -> tuple[dict[str, 
     excerpts = Excerpts(
         store,
         "train",
-        latents_name=trained.latents_name,
-        crop_frames=1,
-        timbre_frames=_frames(trained.snapshot),
-        frame_rate=trained.codec.sample_rate / trained.codec.hop_length,
+        ExcerptSettings(
+            latents_name=trained.latents_name,
+            crop_frames=1,
+            timbre_frames=_frames(trained.snapshot),
+            frame_rate=trained.codec.sample_rate / trained.codec.hop_length,
+            kinds=("recording",),
+        ),
     )
-    group_of = _names(job, sorted(excerpts.groups))
+    group_of = _names(job, excerpts.groups)
     timbres = {
         name: _mean_timbre(trained.model, excerpts.timbre_excerpts(group, job.num_excerpts))
         for name, group in group_of.items()
     }
-    sources = [record for record in store.sources() if record.split == "train"]
+    sources = [record for record in store.sources() if record.split == "train" and record.kind == "recording"]
     records = {name: [record for record in sources if record.group == group] for name, group in group_of.items()}
     return timbres, records
 

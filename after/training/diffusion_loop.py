@@ -1,7 +1,7 @@
 """Train the generative model on a prepared store and a trained codec."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch import Tensor
 from after.codec.load import AnyCodec
 from after.config import to_dict
 from after.data.extract.latents import codec_hash, encode_store
-from after.data.loading.excerpts import Batch, Excerpts, check_lengths
+from after.data.loading.excerpts import Batch, Excerpts, ExcerptSettings, check_lengths
 from after.data.store import Store
 from after.diffusion.flow import draw_times, flow_loss, interpolate
 from after.errors import DataError
@@ -183,19 +183,14 @@ def train_diffusion(
 def _read_excerpts(
     store: Store, settings: DiffusionTrainingSettings, latents_name: str, frame_rate: float
 ) -> tuple[Excerpts, Excerpts]:
-    """Read what is trained on and what is held out."""
-    train, held_out = (
-        Excerpts(
-            store,
-            split,
-            latents_name=latents_name,
-            crop_frames=settings.crop_frames,
-            timbre_frames=settings.timbre_frames,
-            frame_rate=frame_rate,
-        )
-        for split in ("train", "validation")
+    """Index what is trained on and what is held out."""
+    drawn = ExcerptSettings(
+        latents_name=latents_name,
+        crop_frames=settings.crop_frames,
+        timbre_frames=settings.timbre_frames,
+        frame_rate=frame_rate,
     )
-    return train, held_out
+    return Excerpts(store, "train", drawn), Excerpts(store, "validation", replace(drawn, kinds=("recording",)))
 
 
 def _update_loss(

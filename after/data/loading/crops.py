@@ -74,7 +74,7 @@ class AudioCrops:
                 f"crops of {crop_samples} samples do not fit into chunks of {chunk_samples}: "
                 "ask for shorter crops, or prepare the store with a larger --chunk-seconds"
             )
-        records = [record for record in store.sources() if record.split == split]
+        records = [record for record in store.sources() if record.split == split and record.kind == "recording"]
         if not records:
             raise DataError(f"{store.path} has no {split} files: add files, or prepare it with a larger --validation")
         self.crop_samples = crop_samples

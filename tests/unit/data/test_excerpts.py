@@ -1,17 +1,19 @@
 """Training items: latents that say where they come from, under the notes of that place, beside another file's."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from after.conditioning.roll import piano_roll
-from after.data.loading.excerpts import Batch, Excerpts
+from after.data.loading.excerpts import Batch, Excerpts, ExcerptSettings
 from after.data.prepare.run import prepare
 from after.data.prepare.settings import PrepareJob
-from after.data.store import Store
+from after.data.store import Split, Store
 from after.errors import DataError
 from after.midi import Note, write_midi
 from tests.unit.data.audio_folder import save, sine
@@ -55,9 +57,11 @@ def make_store(files: Mapping[str, float], *, midi: bool = True, validation: flo
                 store.update(key, {"latents/test": rows})
 
 
-def read(store: Store, split: str = "train", **changed: int) -> Excerpts:
-    lengths = {"crop_frames": CROP_FRAMES, "timbre_frames": TIMBRE_FRAMES} | changed
-    return Excerpts(store, split, latents_name="latents/test", frame_rate=RATE, **lengths)  # type: ignore[arg-type]
+def read(store: Store, split: Split = "train", **changed: Any) -> Excerpts:
+    drawn = ExcerptSettings(
+        latents_name="latents/test", frame_rate=RATE, crop_frames=CROP_FRAMES, timbre_frames=TIMBRE_FRAMES
+    )
+    return Excerpts(store, split, replace(drawn, **changed))
 
 
 @pytest.fixture(scope="module")
@@ -191,7 +195,7 @@ def test_what_cannot_be_drawn_is_refused(store: Store) -> None:
     with pytest.raises(DataError, match="no validation recordings with notes"):
         read(store, "validation")
     with pytest.raises(DataError, match="no array 'latents/none'"):
-        Excerpts(store, "train", latents_name="latents/none", crop_frames=2, timbre_frames=2, frame_rate=RATE)
+        read(store, latents_name="latents/none")
 
 
 def test_audio_without_notes_is_refused() -> None:

@@ -12,7 +12,7 @@ import torch
 
 from after.checkpoint import list_checkpoints, load_into, read_snapshot, read_weights
 from after.config import from_dict, load_settings
-from after.data.loading.excerpts import Excerpts
+from after.data.loading.excerpts import Excerpts, ExcerptSettings
 from after.data.store import Store
 from after.errors import CheckpointError, DataError, TrainingError
 from after.model import build_model
@@ -260,8 +260,10 @@ def test_validation_measures_the_averaged_weights_on_held_out_files(given: Given
     load_into(model, tensors)
     losses = []
     with Store.open(given.store) as store:
-        held_out = Excerpts(store, "validation", latents_name=str(snapshot["latents"]), crop_frames=16,
-                            timbre_frames=16, frame_rate=44_100 / 1_024)  # fmt: skip
+        drawn = ExcerptSettings(
+            latents_name=str(snapshot["latents"]), crop_frames=16, timbre_frames=16, frame_rate=44_100 / 1_024
+        )
+        held_out = Excerpts(store, "validation", drawn)
         for number in range(4):
             batch, generator = held_out.batch(number, 2, seed=1), torch.Generator().manual_seed(number)
             losses.append(compute_loss(model, batch, settings(), generator, torch.device("cpu")).item())
