@@ -99,6 +99,14 @@ class SourceRecord:
         return SourceRecord(**values)
 
 
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One chunk as it is written: its metadata and its arrays by name."""
+
+    metadata: Mapping[str, object]
+    arrays: Mapping[str, Array]
+
+
 def encode_json(value: object) -> bytes:
     """Give a value as JSON with sorted keys, so that equal values give equal bytes."""
     # ASCII only: file names that are not UTF-8 hold lone surrogates, which UTF-8 cannot carry.

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -10,7 +9,7 @@ from typing import Any, Literal, Self
 
 from after.data.database import Database, Mode, Transaction, scan, scan_keys
 from after.data.feature_records import FeatureRecords
-from after.data.records import Array, SourceRecord, encode_array, encode_json, source_id, view_array
+from after.data.records import Array, Chunk, SourceRecord, encode_array, encode_json, source_id, view_array
 from after.data.store_layout import array_key, chunk_key, delete_chunks, prefix_of, scan_chunk_records
 from after.errors import DataError
 
@@ -21,14 +20,6 @@ _BATCH_BYTES = 1 << 26
 """A transaction holds its new pages in memory, so longer files are written in several."""
 
 Split = Literal["train", "validation"]
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """One chunk as it is written: its metadata and its arrays by name."""
-
-    metadata: Mapping[str, object]
-    arrays: Mapping[str, Array]
 
 
 class Store:
@@ -258,6 +249,17 @@ class Store:
             delete_chunks(transaction, identifier, keep_prefix=None)
             transaction.delete(b"source/" + identifier)
             transaction.put(b"skipped/" + identifier, encode_json({"source": source, "reason": reason}))
+
+        self._database.write(write)
+
+    def remove(self, sources: Iterable[str]) -> None:
+        """Remove files with everything that belongs to them."""
+        identifiers = [source_id(source).encode() for source in sources]
+
+        def write(transaction: Transaction) -> None:
+            for identifier in identifiers:
+                delete_chunks(transaction, identifier, keep_prefix=None)
+                transaction.delete(b"source/" + identifier)
 
         self._database.write(write)
 

@@ -14,8 +14,7 @@ from after.data.prepare.notes import NoteArray, notes_in_span
 from after.data.prepare.settings import PrepareSettings
 from after.data.prepare.split import rank_of, split_of
 from after.data.prepare.worker import Prepared, chunk_prefix
-from after.data.records import SourceRecord
-from after.data.store import Chunk
+from after.data.records import Chunk, SourceRecord
 
 MIN_FILL = 0.25
 """A rest filled to less than this would be mostly padding."""

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from after.data.records import FileStamp, SourceRecord, encode_array, view_array
-from after.data.store import Chunk, Store
+from after.data.records import Chunk, FileStamp, SourceRecord, encode_array, view_array
+from after.data.store import Store
 from after.errors import DataError
 
 CHUNK_SAMPLES = 4096
