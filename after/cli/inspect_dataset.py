@@ -11,8 +11,10 @@ import click
 @click.option("--problems", is_flag=True, help="List the skipped files and the warnings too.")
 @click.option("--json", "as_json", is_flag=True, help="Give the whole manifest as JSON.")
 def command(store_path: Path, problems: bool, as_json: bool) -> None:
-    """Show what a data store holds: hours, splits, groups, notes, settings."""
-    from after.data.prepare.report import describe_problems, describe_store, summarize, warnings_of
+    """Show what a data store holds: hours, splits, groups, notes, features, settings."""
+    from after.data.inspection.description import describe_store
+    from after.data.inspection.summary import summarize
+    from after.data.prepare.report import describe_problems, warnings_of
     from after.data.store import Store
 
     with Store.open(store_path) as store:
@@ -20,7 +22,7 @@ def command(store_path: Path, problems: bool, as_json: bool) -> None:
         manifest = store.manifest
         if manifest:
             # Counted afresh: a killed run leaves older numbers in the manifest.
-            manifest["summary"] = summarize(records, manifest["sample_rate"])
+            manifest["summary"] = summarize(store, records, manifest["sample_rate"])
             manifest["skipped"], manifest["warnings"] = store.skipped(), warnings_of(records)
     if not manifest:
         raise click.ClickException(f"{store_path} is empty: run prepare_dataset again")
@@ -28,8 +30,8 @@ def command(store_path: Path, problems: bool, as_json: bool) -> None:
         click.echo(json.dumps(manifest, indent=2))
         return
     click.echo("\n".join(describe_store(manifest)))
-    skipped, warnings = len(manifest["skipped"]), len(manifest["warnings"])
-    if problems:
-        click.echo("\n".join(describe_problems(manifest)))
-    elif skipped or warnings:
-        click.echo(f"problems   {skipped} skipped files, {warnings} warnings: show them with --problems")
+    found = describe_problems(manifest)
+    if problems and found:
+        click.echo("\n".join(found))
+    elif found:
+        click.echo("           list them with --problems")

@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from after.data.inspection.summary import summarize
 from after.data.parsers.discovery import FileFilter, FoundFile, find_files
 from after.data.pool.local import run_in_processes
 from after.data.prepare.chunks import build_record, cut_chunks
 from after.data.prepare.license import licenses_by_group
-from after.data.prepare.report import PrepareReport, summarize, warnings_of
+from after.data.prepare.report import PrepareReport, warnings_of
 from after.data.prepare.settings import PrepareJob, PrepareSettings, resolve_settings
 from after.data.prepare.split import fill_empty_side
 from after.data.prepare.worker import FileTask, Prepared, Refused, Unchanged, prepare_file
@@ -190,7 +191,7 @@ def _write_manifest(store: Store, settings: PrepareSettings) -> dict[str, Any]:
     records = store.sources()
     manifest = {
         **settings.to_manifest(),
-        "summary": summarize(records, settings.sample_rate),
+        "summary": summarize(store, records, settings.sample_rate),
         "skipped": store.skipped(),
         "warnings": warnings_of(records),
     }

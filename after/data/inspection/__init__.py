@@ -1,0 +1,1 @@
+"""What a data store holds: counted, described in sentences, and drawn."""
