@@ -1,11 +1,14 @@
 """Notes of a chunk: those of the MIDI file beside the audio that sound in it."""
 
+import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from after.midi import apply_pedal, read_midi
+from after.data.records import FileStamp
+from after.midi import Note, apply_pedal, read_midi
 
 NoteArray = NDArray[np.float64]
 """[N, 4]: onset_s, duration_s, pitch, velocity; sorted by onset."""
@@ -20,9 +23,20 @@ def read_notes(path: Path) -> NoteArray:
     Raises:
         MidiError: if the file is not MIDI, truncated, or has no notes.
     """
-    notes = sorted(apply_pedal(read_midi(path)))
-    rows = [(note.onset_s, note.duration_s, note.pitch, note.velocity) for note in notes]
+    return array_of(apply_pedal(read_midi(path)))
+
+
+def array_of(notes: Iterable[Note]) -> NoteArray:
+    """Give notes as rows, sorted."""
+    rows = [(note.onset_s, note.duration_s, note.pitch, note.velocity) for note in sorted(notes)]
     return np.asarray(rows, dtype=np.float64).reshape(-1, 4)
+
+
+def stamp_of(notes: Iterable[Note]) -> FileStamp:
+    """Give what a file of these notes would be known by, so that a changed table is noticed like a changed file."""
+    data = array_of(notes).astype("<f8").tobytes()
+    content_hash = hashlib.blake2b(data, digest_size=16).hexdigest()
+    return FileStamp(size_bytes=len(data), mtime_ns=0, content_hash=content_hash)
 
 
 def notes_in_span(notes: NoteArray, start_s: float, stop_s: float) -> NDArray[np.float32]:
@@ -44,6 +58,8 @@ def mismatch(notes: NoteArray, duration_s: float) -> str | None:
 
     Notes may end in silence and audio may ring on, so only late onsets and long rests count.
     """
+    if not len(notes):
+        return None
     late = int(np.count_nonzero(notes[:, 0] > duration_s + _LATE_S))
     if late:
         return f"MIDI is longer than the audio: {late} of {len(notes)} notes begin after its end ({duration_s:.2f} s)"

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from after.data.pool.local import check_stop
-from after.data.prepare.decode import Decoded, RefusedError, decode
-from after.data.prepare.notes import NoteArray, mismatch, read_notes
+from after.data.prepare.audio_source import RefusedError
+from after.data.prepare.decode import Decoded, decode
+from after.data.prepare.notes import NoteArray, array_of, mismatch, read_notes, stamp_of
 from after.data.prepare.settings import PrepareSettings
+from after.data.prepare.spool_disk import writing_to_spool
 from after.data.records import FileStamp, source_id
 from after.errors import MidiError
+from after.midi import Note
 
 _HASH_BLOCK_BYTES = 1 << 22
 _CLIPPED_SHARE = 1e-3
@@ -20,7 +23,10 @@ _CLIPPED_SHARE = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class FileTask:
-    """One file to prepare; `known_hashes` (audio, MIDI) are those in the store, if it is there already."""
+    """One file to prepare.
+
+    `known_hashes` (audio, notes) are those in the store, if it is there already; `notes` are those of a table.
+    """
 
     source: str
     path: Path
@@ -28,6 +34,7 @@ class FileTask:
     spool_path: Path
     settings: PrepareSettings
     known_hashes: tuple[str, str | None] | None
+    notes: tuple[Note, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +64,44 @@ class Refused:
 
 
 def prepare_file(task: FileTask) -> Prepared | Unchanged | Refused:
-    """Do the work for one file; a bad file is an answer, not an exception."""
+    """Do the work for one file; a bad file is an answer, not an exception.
+
+    Raises:
+        DataError: if the spool file cannot be written.
+    """
+    before = _identities(task)
+    outcome: Prepared | Unchanged | Refused
     try:
-        audio = _stamp(task.path)
-        midi = _stamp(task.midi_path) if task.midi_path else None
-        if task.known_hashes == (audio.content_hash, midi.content_hash if midi else None):
-            return Unchanged(audio, midi)
-        with task.spool_path.open("wb") as spool:
-            decoded = decode(task.path, task.settings.sample_rate, spool, check_stop)
-        _check(decoded, task.settings)
-        notes, warnings = _notes(task.midi_path, decoded.num_samples / task.settings.sample_rate)
-        if decoded.clipped_samples > _CLIPPED_SHARE * decoded.num_samples:
-            share = decoded.clipped_samples / decoded.num_samples
-            warnings = (*warnings, f"{share:.1%} of the samples are beyond full scale and were clipped")
-        return Prepared(audio, midi, decoded, notes, warnings)
+        outcome = _prepare(task)
     except RefusedError as error:
+        outcome = Refused(str(error))
+    if not isinstance(outcome, Unchanged) and before != _identities(task):
+        outcome = Refused("changed while it was read: run the same command again")
+    if not isinstance(outcome, Prepared):
         task.spool_path.unlink(missing_ok=True)
-        return Refused(str(error))
+    return outcome
+
+
+def _prepare(task: FileTask) -> Prepared | Unchanged:
+    """Hash and decode a file, and read its notes."""
+    audio = _stamp(task.path)
+    notes_stamp, problem = _notes_stamp(task)
+    if task.known_hashes == (audio.content_hash, notes_stamp.content_hash if notes_stamp else None):
+        return Unchanged(audio, notes_stamp)
+    decoded = _decode(task)
+    _check(decoded, task.settings)
+    notes, warnings = (None, (problem,)) if problem else _notes(task, decoded.num_samples / task.settings.sample_rate)
+    if decoded.clipped_samples > _CLIPPED_SHARE * decoded.num_samples:
+        share = decoded.clipped_samples / decoded.num_samples
+        warnings = (*warnings, f"{share:.1%} of the samples are beyond full scale and were clipped")
+    return Prepared(audio, notes_stamp, decoded, notes, warnings)
+
+
+def _decode(task: FileTask) -> Decoded:
+    """Decode to the spool file; only what fails in writing it ends the run."""
+    # What fails in reading is a RefusedError, so an OSError can only come of the spool file.
+    with writing_to_spool(task.spool_path), task.spool_path.open("wb") as spool:
+        return decode(task.path, task.settings.sample_rate, spool, check_stop)
 
 
 def chunk_prefix(source: str, audio: FileStamp, midi: FileStamp | None) -> str:
@@ -93,16 +121,44 @@ def _check(decoded: Decoded, settings: PrepareSettings) -> None:
         raise RefusedError(f"silent: its peak is {decoded.peak_db:.1f} dBFS, the limit is {settings.silence_db:g} dBFS")
 
 
-def _notes(midi_path: Path | None, duration_s: float) -> tuple[NoteArray | None, tuple[str, ...]]:
-    """Read the notes beside the audio; a bad MIDI file costs the notes, not the audio."""
-    if midi_path is None:
-        return None, ()
+def _notes_stamp(task: FileTask) -> tuple[FileStamp | None, str | None]:
+    """Hash the notes, from a table or a MIDI file; gives a warning instead where the MIDI file cannot be read."""
+    if task.notes is not None:
+        return stamp_of(task.notes), None
+    if task.midi_path is None:
+        return None, None
     try:
-        notes = read_notes(midi_path)
-    except MidiError as error:
-        return None, (f"stored without notes: {error}",)
+        return _stamp(task.midi_path), None
+    except RefusedError as error:
+        return None, f"stored without notes: {task.midi_path.name} is {error}"
+
+
+def _notes(task: FileTask, duration_s: float) -> tuple[NoteArray | None, tuple[str, ...]]:
+    """Read the notes that belong to the audio; a bad MIDI file costs the notes, not the audio."""
+    if task.notes is not None:
+        notes = array_of(task.notes)
+    elif task.midi_path is not None:
+        try:
+            notes = read_notes(task.midi_path)
+        except MidiError as error:
+            return None, (f"stored without notes: {error}",)
+    else:
+        return None, ()
     problem = mismatch(notes, duration_s)
     return notes, (problem,) if problem else ()
+
+
+def _identities(task: FileTask) -> list[tuple[int, int, int] | None]:
+    """Give what changes when one of the files is written to or replaced."""
+    return [_identity(path) for path in (task.path, task.midi_path) if path is not None]
+
+
+def _identity(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns, status.st_ino
 
 
 def _stamp(path: Path) -> FileStamp:
