@@ -35,16 +35,18 @@ SETTINGS = (
 @click.option("--seed", type=click.IntRange(min=0), help="Another seed gives another split.  [0]")
 @click.option("--min-seconds", type=click.FloatRange(min=0.0), help="Shorter files are skipped.  [1]")
 @click.option("--silence-db", type=click.FloatRange(max=0.0), help="Files with a lower peak are skipped.  [-70]")
-@click.option("--license", "license_text", default="", help="Licence of these files.  [from dataset.json]")
+@click.option("--license", "license_text", default="", help="Licence of these files.  [as the data set says]")
+@click.option("--parser", metavar="NAME", help="What reads the inputs; see docs/parsers.md.  [found out for each]")
 @click.option("--include", multiple=True, metavar="GLOB", help="Take only these files; may be repeated.")
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Leave these files out; may be repeated.")
 @click.option("--workers", type=click.IntRange(min=0), help="Worker processes.  [one per core]")
 @click.option("--dry-run", is_flag=True, help="Say what would be done and write nothing.")
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> None:
-    """Make a data store from folders of audio (wav, flac, ogg, mp3, aiff).
+    """Make a data store from folders of audio (wav, flac, ogg, mp3, aiff, m4a).
 
-    A MIDI file of the same name beside the audio gives its notes. Files are mixed to mono, resampled and cut into
+    A MIDI file of the same name beside the audio gives its notes; Slakh2100, MAESTRO and NSynth are read by their own
+    tables. Files are mixed to mono, resampled and cut into
     chunks; whole files go to training or validation. Files that cannot be used are skipped and listed at the end.
     Running the same command again continues where it stopped and adds what is new; options left out keep the values
     the store was made with.
@@ -60,6 +62,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
         include=options["include"],
         exclude=options["exclude"],
         license=options["license_text"],
+        parser=options["parser"],
         workers=default_workers() if workers is None else workers,
     )
     given = {name: options[name] for name in SETTINGS}
@@ -91,15 +94,20 @@ def _progress_bar() -> Iterator[Callable[[int, int], None]]:
 def _describe_plan(planned: "Plan") -> list[str]:
     """Say what a run would do."""
     from after.data.prepare.report import printable
-    from after.data.prepare.split import rank_of, split_of
+    from after.data.prepare.split import side_of
 
     settings = planned.settings
-    counts = Counter(split_of(rank_of(file, settings), settings.validation) for file in planned.found)
+    counts = Counter(side_of(file, settings) for file in planned.found)
     with_midi = sum(file.midi_path is not None for file in planned.found)
+    with_table = sum(file.notes is not None for file in planned.found)
     groups = Counter(file.group for file in planned.found)
     return [
-        f"{len(planned.found)} audio files, {with_midi} with MIDI; {len(planned.to_do)} new or changed",
+        f"read as: {', '.join(dict.fromkeys(planned.parsers))}",
+        f"{len(planned.found)} audio files, {with_midi} with MIDI"
+        + (f", {with_table} with notes in a table" if with_table else "")
+        + f"; {len(planned.to_do)} new or changed",
         f"split: {counts['train']} train, {counts['validation']} validation (before an empty side is filled)",
         f"store: {settings.sample_rate} Hz, chunks of {settings.chunk_samples} samples",
         *(printable(f"group {group}: {count} files") for group, count in sorted(groups.items())),
+        *(printable(f"skipped {problem.source}: {problem.reason}") for problem in planned.problems),
     ]

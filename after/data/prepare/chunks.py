@@ -12,7 +12,7 @@ from after.data.parsers.discovery import FoundFile
 from after.data.prepare.decode import decibels
 from after.data.prepare.notes import NoteArray, notes_in_span
 from after.data.prepare.settings import PrepareSettings
-from after.data.prepare.split import rank_of, split_of
+from after.data.prepare.split import rank_of, side_of
 from after.data.prepare.worker import Prepared, chunk_prefix
 from after.data.records import Chunk, SourceRecord
 
@@ -42,13 +42,12 @@ def chunk_spans(num_samples: int, chunk_samples: int) -> list[Span]:
 
 def build_record(file: FoundFile, outcome: Prepared, settings: PrepareSettings, license_text: str) -> SourceRecord:
     """Describe a decoded file: its split, its group, and how many chunks it gives."""
-    rank = rank_of(file, settings)
     spans = chunk_spans(outcome.decoded.num_samples, settings.chunk_samples)
     pitches, counts = np.unique(outcome.notes[:, 2] if outcome.notes is not None else [], return_counts=True)
     return SourceRecord(
         source=file.source,
-        split=split_of(rank, settings.validation),
-        split_rank=rank,
+        split=side_of(file, settings),
+        split_rank=rank_of(file, settings),
         group=file.group,
         license=license_text,
         audio=outcome.audio,

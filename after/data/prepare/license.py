@@ -1,4 +1,4 @@
-"""Which licence each file has: what the user says, else what `dataset.json` in the input's folder says of its group."""
+"""What `dataset.json` in an input's folder says of the licences of its groups."""
 
 import json
 from collections.abc import Sequence

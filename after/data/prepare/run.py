@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from after.data.inspection.summary import summarize
-from after.data.parsers.discovery import FileFilter, FoundFile, find_files
+from after.data.parsers.discovery import FileFilter, Found, FoundFile, LeftOut, find_files
 from after.data.pool.local import run_in_processes
 from after.data.prepare.chunks import build_record, cut_chunks
 from after.data.prepare.license import licenses_by_group
+from after.data.prepare.notes import stamp_of
 from after.data.prepare.report import PrepareReport, warnings_of
 from after.data.prepare.settings import PrepareJob, PrepareSettings, resolve_settings
-from after.data.prepare.split import fill_empty_side
+from after.data.prepare.split import settle_sides
 from after.data.prepare.worker import FileTask, Prepared, Refused, Unchanged, prepare_file
 from after.data.records import FileStamp, SourceRecord, source_id
 from after.data.store import Store
@@ -30,13 +31,25 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run will do: the settings in force, all files found, those new or changed, licences by group."""
+    """What a run will do.
+
+    Attributes:
+        settings: those in force.
+        known: what the store has, by source.
+        found: all files found.
+        to_do: those of them that are new or changed.
+        licenses: by group, from the inputs' `dataset.json`.
+        problems: what was found but cannot be taken.
+        parsers: names of those that read the inputs, in their order.
+    """
 
     settings: PrepareSettings
     known: Mapping[str, SourceRecord]
     found: tuple[FoundFile, ...]
     to_do: tuple[FoundFile, ...]
     licenses: Mapping[str, str]
+    problems: tuple[LeftOut, ...] = ()
+    parsers: tuple[str, ...] = ()
 
     def against(self, records: Sequence[SourceRecord]) -> "Plan":
         """Give the plan for a store that holds these records."""
@@ -96,7 +109,7 @@ def prepare(job: PrepareJob, given: Mapping[str, Any], progress: Progress | None
         _tidy(store, planned, job)
         try:
             _store_files(store, planned, job, tally, (progress, spool_folder))
-            store.put_records(fill_empty_side(store.sources(), planned.settings.validation))
+            store.put_records(settle_sides(store.sources(), planned.found, planned.settings))
         except KeyboardInterrupt:
             tally.is_interrupted = True
         manifest = _write_manifest(store, planned.settings)
@@ -105,11 +118,11 @@ def prepare(job: PrepareJob, given: Mapping[str, Any], progress: Progress | None
         reasons = sorted({entry["reason"].partition(":")[0] for entry in manifest["skipped"]})
         raise DataError(f"none of the {len(planned.found)} audio files can be used: {', '.join(reasons)}")
     return PrepareReport(
-        found=len(planned.found),
+        found=len(planned.found) + len(planned.problems),
         stored=tally.stored,
         unchanged=len(planned.found) - len(planned.to_do) + tally.unchanged,
         absent=absent,
-        skipped=tally.skipped,
+        skipped=tally.skipped + len(planned.problems),
         audio_s=tally.num_samples / planned.settings.sample_rate,
         wall_s=time.monotonic() - started_s,
         cpu_s=_cpu_s() - cpu_before_s,
@@ -120,13 +133,23 @@ def prepare(job: PrepareJob, given: Mapping[str, Any], progress: Progress | None
 
 def _plan(job: PrepareJob, settings: PrepareSettings, records: Sequence[SourceRecord]) -> Plan:
     """Find the files and those among them that the store does not have as they are."""
-    found = find_files(job.inputs, FileFilter(job.include, job.exclude), settings.group_by)
-    if not found:
-        raise DataError(
-            f"no audio in {', '.join(map(str, job.inputs))}: give folders with wav, flac, ogg, mp3 or aiff files"
-            + (", or widen --include and --exclude" if job.include or job.exclude else "")
-        )
-    return Plan(settings, {}, tuple(found), (), licenses_by_group(job.inputs)).against(records)
+    found = find_files(job.inputs, FileFilter(job.include, job.exclude), settings.group_by, parser=job.parser)
+    if not found.files:
+        raise DataError(_no_audio(found, job))
+    licenses = licenses_by_group(job.inputs)
+    return Plan(settings, {}, found.files, (), licenses, found.problems, found.parsers).against(records)
+
+
+def _no_audio(found: Found, job: PrepareJob) -> str:
+    """Say that there is nothing to prepare, and what may be the reason."""
+    if found.problems:
+        first = found.problems[0]
+        return f"none of the {len(found.problems)} audio files found can be taken, as {first.source}: {first.reason}"
+    return (
+        f"no audio in {', '.join(map(str, job.inputs))}: give folders with wav, flac, ogg, mp3, aiff or m4a files"
+        + (", or widen --include and --exclude" if job.include or job.exclude else "")
+        + "".join(f" (read as {name})" for name in set(found.parsers) - {"audio_midi"})
+    )
 
 
 def _store_files(
@@ -158,17 +181,19 @@ def _store_files(
 
 
 def _license(file: FoundFile, planned: Plan, job: PrepareJob) -> str:
-    """Give a file's licence: what the user says, else what the data set says of its group."""
-    return job.license or planned.licenses.get(file.group, "")
+    """Give a file's licence: what the user says, else the parser, else what `dataset.json` says of its group."""
+    return job.license or file.license or planned.licenses.get(file.group, "")
 
 
 def _tidy(store: Store, planned: Plan, job: PrepareJob) -> None:
     """Make a store ready for a run: settings and licences noted, remains of a killed run and of deleted files gone."""
     store.drop_orphans()
     here = {file.source for file in planned.found}
-    folders = {source.partition("/")[0] for source in here}
+    folders = {source.partition("/")[0] for source in (*here, *(problem.source for problem in planned.problems))}
     listed = (entry["source"] for entry in store.skipped())
     store.forget_skipped(source for source in listed if source not in here and source.partition("/")[0] in folders)
+    for problem in planned.problems:
+        store.put_skipped(problem.source, problem.reason)
     wanted = {file.source: _license(file, planned, job) for file in planned.found}
     store.put_records(
         replace(record, license=wanted[source])
@@ -183,7 +208,7 @@ def _task(file: FoundFile, planned: Plan, spool_folder: Path) -> FileTask:
     known = planned.known.get(file.source)
     hashes = (known.audio.content_hash, known.midi.content_hash if known.midi else None) if known else None
     spool_path = spool_folder / source_id(file.source)
-    return FileTask(file.source, file.path, file.midi_path, spool_path, planned.settings, hashes)
+    return FileTask(file.source, file.path, file.midi_path, spool_path, planned.settings, hashes, file.notes)
 
 
 def _write_manifest(store: Store, settings: PrepareSettings) -> dict[str, Any]:
@@ -201,7 +226,9 @@ def _write_manifest(store: Store, settings: PrepareSettings) -> dict[str, Any]:
 
 def _looks_unchanged(file: FoundFile, record: SourceRecord | None) -> bool:
     """Tell from size and time alone, as nearly every file of a resumed run is unchanged."""
-    if record is None or (record.midi is None) != (file.midi_path is None):
+    if record is None or (record.midi is None) == file.has_notes:
+        return False
+    if file.notes is not None and record.midi != stamp_of(file.notes):
         return False
     pairs: list[tuple[Path, FileStamp]] = [(file.path, record.audio)]
     if file.midi_path is not None and record.midi is not None:

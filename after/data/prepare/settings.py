@@ -48,7 +48,8 @@ class PrepareSettings:
 class PrepareJob:
     """One run: files in, store out.
 
-    `license` is noted with each file (empty: what dataset.json says); 0 workers means no extra process.
+    `license` is noted with each file (empty: what the data set says); `parser` reads all inputs (None: for each input
+    the first that recognizes it); 0 workers means no extra process.
     """
 
     inputs: tuple[Path, ...]
@@ -56,6 +57,7 @@ class PrepareJob:
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     license: str = ""
+    parser: str | None = None
     workers: int = 1
 
 

@@ -83,17 +83,17 @@ def test_discovery_takes_audio_with_its_midi_and_leaves_the_rest() -> None:
         Path("set", name).parent.mkdir(parents=True, exist_ok=True)
         Path("set", name).touch()
     Path("set/a.MID").touch()
-    found = find_files([Path("set")], FileFilter())
+    found = find_files([Path("set")], FileFilter()).files
     assert [(file.source, file.midi_path is not None) for file in found] == [
         ("set/a.wav", True),
         ("set/sub/B.FLAC", False),
         ("set/sub/d.mp3", False),
     ]
-    chosen = find_files([Path("set")], FileFilter(include=("sub/*",), exclude=("*.mp3",)))
+    chosen = find_files([Path("set")], FileFilter(include=("sub/*",), exclude=("*.mp3",))).files
     assert [file.source for file in chosen] == ["set/sub/B.FLAC"]
-    assert [file.source for file in find_files([Path("set/a.wav")], FileFilter())] == ["set/a.wav"]
+    assert [file.source for file in find_files([Path("set/a.wav")], FileFilter()).files] == ["set/a.wav"]
 
 
 def test_the_current_folder_has_a_name_too(tmp_path: Path) -> None:
     save("piano/a.wav", sine(300, 1.0))
-    assert [file.source for file in find_files([Path()], FileFilter())] == [f"{tmp_path.name}/piano/a.wav"]
+    assert [file.source for file in find_files([Path()], FileFilter()).files] == [f"{tmp_path.name}/piano/a.wav"]
