@@ -35,8 +35,8 @@ def describe_store(manifest: Mapping[str, Any]) -> list[str]:
 
 
 def printable(text: str) -> str:
-    """Make a file name that is not UTF-8 fit for a terminal."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    """Make a file name that is not UTF-8, or holds control characters, fit for a terminal."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def voiced_share(histograms: Mapping[str, Mapping[str, int]]) -> float | None:
