@@ -1,8 +1,8 @@
 """Audio files that FFmpeg reads and libsndfile does not: m4a, aac, wma and more.
 
 FFmpeg comes with PyAV, the optional dependency `formats`. It drops what an encoder put in front of the audio where the
-container tells how much that is (m4a and its kin, matroska, wma); a bare stream (.aac, .ac3) does not tell, and begins
-with it.
+container tells how much that is (m4a and its kin, matroska); a bare stream (.aac, .ac3) does not tell, and begins with
+it; of wma FFmpeg drops what the usual encoder adds.
 """
 
 from collections.abc import Iterator

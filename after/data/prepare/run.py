@@ -143,8 +143,8 @@ def _plan(job: PrepareJob, settings: PrepareSettings, records: Sequence[SourceRe
 def _no_audio(found: Found, job: PrepareJob) -> str:
     """Say that there is nothing to prepare, and what may be the reason."""
     if found.problems:
-        first = found.problems[0]
-        return f"none of the {len(found.problems)} audio files found can be taken, as {first.source}: {first.reason}"
+        first, *others = found.problems
+        return f"nothing to prepare: {first.source}: {first.reason}" + (f", and {len(others)} more" if others else "")
     return (
         f"no audio in {', '.join(map(str, job.inputs))}: give folders with wav, flac, ogg, mp3, aiff or m4a files"
         + (", or widen --include and --exclude" if job.include or job.exclude else "")

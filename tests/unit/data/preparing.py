@@ -15,8 +15,11 @@ CHUNK_SAMPLES = 32 * 1024
 CHUNK_S = CHUNK_SAMPLES / 44_100
 
 
-def run(*inputs: str, out: str = "store", workers: int = 0, license_text: str = "", **given: Any) -> PrepareReport:
-    job = PrepareJob(inputs=tuple(map(Path, inputs)), out=Path(out), workers=workers, license=license_text)
+def run(
+    *inputs: str, out: str = "store", workers: int = 0, license_text: str = "", parser: str | None = None, **given: Any
+) -> PrepareReport:
+    paths = tuple(map(Path, inputs))
+    job = PrepareJob(inputs=paths, out=Path(out), workers=workers, license=license_text, parser=parser)
     return prepare(job, {"chunk_samples": CHUNK_SAMPLES, "min_seconds": 0.5, **given})
 
 
