@@ -21,12 +21,12 @@ _PITCH_STYLES: Mapping[str, Mapping[str, Any]] = {
     "voiced frames (f0)": {"color": _HEARD, "linewidth": 1.3},
 }
 _MOST_GROUPS = 30
-_TIMES = {0.1: "0.1 s", 0.3: "0.3 s", 1: "1 s", 3: "3 s", 10: "10 s", 30: "30 s", 120: "2 min", 300: "5 min"} | {
-    1200: "20 min",
-    3600: "1 h",
-    10_800: "3 h",
-    36_000: "10 h",
+_TIMES: Mapping[float, str] = {
+    **{seconds: f"{seconds:g} s" for seconds in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20)},
+    **{60.0 * minutes: f"{minutes} min" for minutes in (1, 2, 5, 10, 30)},
+    **{3600.0 * hours: f"{hours} h" for hours in (1, 2, 5, 10)},
 }
+_MOST_TIMES = 7
 
 
 def draw_durations(axes: Axes, histogram: Mapping[str, Any]) -> None:
@@ -41,6 +41,7 @@ def draw_durations(axes: Axes, histogram: Mapping[str, Any]) -> None:
     low_s, high_s = edges_s[max(0, used[0] - 3)], edges_s[min(len(counts), used[-1] + 4)]
     axes.set(xscale="log", xlim=(low_s, high_s))
     shown = [time_s for time_s in _TIMES if low_s <= time_s <= high_s]
+    shown = shown[:: -(-len(shown) // _MOST_TIMES)]
     axes.set_xticks(shown, [_TIMES[time_s] for time_s in shown])
     axes.set_xticks([], minor=True)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))

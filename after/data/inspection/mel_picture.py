@@ -11,11 +11,11 @@ from after.features.mel import magnitude_spectrogram, mel_filters
 
 RANGE_DB = 70.0
 
-_MOST_HZ = 8_000.0  # above it there are few fundamentals, and the notes would be squeezed
+_MOST_HZ = 5_000.0  # above it there are few fundamentals, and the notes would be squeezed
 _MOST_FRAMES = 600
 _WINDOW_S = 0.09
 _SHORTEST_NOTE_S = 0.02
-_LOWEST_BOX_ROWS = 1.0
+_LOWEST_BOX_ROWS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def mel_image(mono: NDArray[np.float32], scale: MelScale) -> MelImage:
 
 
 def note_boxes(notes: NDArray[np.float32], duration_s: float, scale: MelScale) -> NDArray[np.float64]:
-    """Place notes on the picture: a semitone high, cut where the chunk's audio begins and ends.
+    """Place notes on the picture: a semitone high, or enough to be seen, and cut where the audio begins and ends.
 
     Args:
         notes: [N, 4]: onset_s from the start of the chunk, duration_s, pitch, velocity.

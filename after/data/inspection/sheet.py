@@ -26,9 +26,9 @@ from after.files import written_atomically
 
 _ROWS, _COLUMNS = 2, 3
 _NOTE, _PITCH = "#5ad1ff", "#7dff6b"
-_SHOWN_HZ = (250, 500, 1000, 2000, 4000, 8000)
+_SHOWN_HZ = (250, 500, 1000, 2000, 4000)
 _DEFAULT_VOICING = 0.5
-_OUTLINE = (withStroke(linewidth=3.0, foreground="black"),)
+_OUTLINE = (withStroke(linewidth=2.4, foreground="black"),)
 """Marks stay visible on bright partials."""
 
 
@@ -105,7 +105,7 @@ def draw_example(axes: Axes, example: Example, scale: MelScale) -> None:
             voicing=float(feature.settings.get("voicing", _DEFAULT_VOICING)),
             duration_s=audio_s,
         )
-        axes.plot(times_s, rows, color=_PITCH, linewidth=1.3, path_effects=_OUTLINE)
+        axes.plot(times_s, rows, color=_PITCH, linewidth=1.0, path_effects=_OUTLINE)
     shown = [hz for hz in _SHOWN_HZ if hz <= scale.highest_hz]
     axes.set_yticks(np.asarray(scale.rows_of(shown)), [str(hz) for hz in shown])
     axes.set(xlim=(0.0, example.duration_s), ylim=(-0.5, scale.num_mels - 0.5))

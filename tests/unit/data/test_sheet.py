@@ -70,17 +70,18 @@ def test_notes_are_boxes_cut_at_the_ends() -> None:
         (-2.0, 1.0, 60, 100),  # over before
         (2.5, 1.0, 60, 100),  # comes after
         (1.0, 0.0, 60, 100),  # of no length
-        (0.0, 1.0, 21, 100),  # so low that a semitone is less than a row
+        (0.0, 1.0, 21, 100),  # so low that a semitone could not be seen
+        (0.0, 1.0, 107, 100),  # so high that it can
     ]
     boxes = note_boxes(np.array(notes, dtype=np.float32), CHUNK_S, SCALE)
-    expected = [(0.5, 1.0), (0.0, 0.5), (1.5, 0.5), (1.0, 0.02), (0.0, 1.0)]
+    expected = [(0.5, 1.0), (0.0, 0.5), (1.5, 0.5), (1.0, 0.02), (0.0, 1.0), (0.0, 1.0)]
     np.testing.assert_allclose(boxes[:, [0, 2]], expected, atol=1e-6)
-    edges_hz = 440.0 * 2.0 ** (np.array([-0.5, 0.5]) / 12)
-    # By hand: 128 bands up to 8 kHz are 129 steps of 2840.0230467 / 129 mel.
-    rows = 2595 * np.log10(1 + edges_hz / 700) / (2840.0230467 / 129) - 1
-    np.testing.assert_allclose([boxes[0, 1], boxes[0, 1] + boxes[0, 3]], rows, atol=1e-4)
-    assert boxes[4, 3] == pytest.approx(1.0)
-    assert boxes[4, 1] + 0.5 == pytest.approx(float(SCALE.rows_of(27.5)), abs=0.02)
+    edges_hz = 440.0 * 2.0 ** ((np.array([106.5, 107.5]) - 69) / 12)
+    # By hand: 128 bands up to 5 kHz are 129 steps of 2363.46584 / 129 mel.
+    rows = 2595 * np.log10(1 + edges_hz / 700) / (2363.46584 / 129) - 1
+    np.testing.assert_allclose([boxes[5, 1], boxes[5, 1] + boxes[5, 3]], rows, atol=1e-3)
+    np.testing.assert_allclose(boxes[:5, 3], 3.0)
+    assert boxes[4, 1] + 1.5 == pytest.approx(float(SCALE.rows_of(27.5)), abs=0.02)
     assert note_boxes(np.zeros((0, 4), dtype=np.float32), CHUNK_S, SCALE).shape == (0, 4)
 
 
