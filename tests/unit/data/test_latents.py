@@ -35,34 +35,48 @@ def tiny_codec(seed: int = 0, *, latent_stride: int = 2, sample_rate: int = 44_1
     return build_codec(settings).eval()
 
 
-def make_store(num_chunks: int) -> None:
-    tone = sine(300, num_chunks * CHUNK_SAMPLES / 44_100) * np.linspace(0, 1, num_chunks * CHUNK_SAMPLES)
-    save("set/a/a.wav", tone)
-    save("set/a/b.wav", tone[: 2 * CHUNK_SAMPLES - 500])
+def make_store(*chunk_counts: int) -> None:
+    """Recordings of so many chunks, and a last one of two that is not filled."""
+    for index, num_chunks in enumerate(chunk_counts):
+        num_samples = num_chunks * CHUNK_SAMPLES
+        save(f"set/a/{index:03d}.wav", sine(300, num_samples / 44_100) * np.linspace(0, 1, num_samples))
+    save("set/a/last.wav", sine(300, 2 * CHUNK_SAMPLES / 44_100)[: 2 * CHUNK_SAMPLES - 500])
     prepare(
         PrepareJob(inputs=(Path("set"),), out=Path("store"), workers=0),
         {"chunk_samples": CHUNK_SAMPLES, "validation": 0.0, "min_seconds": 0.01},
     )
 
 
-def test_they_are_what_the_codec_gives_for_each_chunk() -> None:
+def test_they_are_what_the_codec_gives_for_the_whole_recording() -> None:
     make_store(11)
     codec = tiny_codec()
     with Store.open("store", "a") as store:
         name = encode_store(store, codec)
-        assert len(store.keys()) == 13
-        for key in store.keys("train"):
-            arrays = store.read(key, ("audio", name))
-            audio = torch.from_numpy(arrays["audio"].astype(np.float32) / 32768.0)
+        for record in store.sources():
+            chunks = [store.read(key, ("audio", name)) for key in record.chunk_keys()]
+            audio = np.concatenate([chunk["audio"] for chunk in chunks]).astype(np.float32) / 32768.0
             with torch.no_grad():
-                expected = codec.encode(audio[None, None])[0].T.numpy()
-            assert arrays[name].shape == (CHUNK_SAMPLES // codec.hop_length, 3)
-            assert arrays[name].dtype == np.float16
-            np.testing.assert_allclose(arrays[name], expected, rtol=2e-3, atol=2e-3)
+                expected = codec.encode(torch.from_numpy(audio)[None, None])[0].T.numpy()
+            for chunk in chunks:
+                assert chunk[name].shape == (CHUNK_SAMPLES // codec.hop_length, 3)
+                assert chunk[name].dtype == np.float16
+            rows = np.concatenate([chunk[name] for chunk in chunks])
+            np.testing.assert_allclose(rows, expected, rtol=1e-3, atol=1e-3)  # float16 has 11 bits
+
+
+def test_each_recording_says_what_its_latents_are() -> None:
+    make_store(3)
+    codec = tiny_codec()
+    with Store.open("store", "a") as store:
+        name = encode_store(store, codec)
+        for record in store.sources():
+            feature = store.features.get(record, name)
+            assert feature is not None
+            assert feature.settings == {"codec": codec_hash(codec), "hop_length": 128, "num_latents": 3}
 
 
 def test_an_interrupted_call_goes_on_where_it_was() -> None:
-    make_store(90)
+    make_store(*[3] * 30)
     codec, seen = tiny_codec(), []
 
     def interrupt(done: int, total: int) -> None:
@@ -73,13 +87,14 @@ def test_an_interrupted_call_goes_on_where_it_was() -> None:
     with Store.open("store", "a") as store:
         with pytest.raises(KeyboardInterrupt):
             encode_store(store, codec, progress=interrupt)
+        assert seen == [(done, 92) for done in range(1, 81)]
         name = f"latents/{codec_hash(codec)}"
-        written = {key for key in store.keys("train") if store.has(key, name)}
-        assert 0 < len(written) < 92
+        complete = [record for record in store.sources() if store.features.get(record, name)]
+        assert len(complete) == 26
+        assert all(store.has(key, name) for record in complete for key in record.chunk_keys())
         seen.clear()
         assert encode_store(store, codec, progress=lambda done, total: seen.append((done, total))) == name
-        assert seen[0][0] > len(written)
-        assert seen[-1] == (92, 92)
+        assert seen == [(done, 92) for done in range(79, 93)]
         assert all(store.has(key, name) for key in store.keys("train"))
 
 
