@@ -1,28 +1,33 @@
-"""Where to work on many items: in processes of this machine, or on a Ray cluster."""
+"""Which processes do the work: those of this machine, or those of a Ray cluster."""
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
-from after.data.pool.cluster import Item, Result, run_on_ray
 from after.data.pool.local import run_in_processes
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Workforce:
+    """Who works: `workers` processes of this machine (0: this process), or the Ray cluster at the address `ray`."""
+
+    workers: int = 1
+    ray: str | None = None
 
 
 def run_tasks(
     work: Callable[[Item], Result],
-    items: Iterable[Item],
+    items: Sequence[Item],
+    workforce: Workforce,
     *,
-    workers: int,
-    ray: str | None,
     ship: Callable[[Item], Item] | None = None,
 ) -> Generator[tuple[Item, Result | None], None, None]:
-    """Give each item with its result as they come; None where the worker process died on the item.
+    """Give each item with its result as they come; see `run_in_processes` and `run_on_ray`."""
+    if workforce.ray is None:
+        return run_in_processes(work, items, workforce.workers)
+    from after.data.pool.cluster import run_on_ray
 
-    Args:
-        work: a module-level function; what it raises is raised here.
-        items: what to work on; must go through pickle, like the results.
-        workers: number of processes here; 0 works in this process. Ray uses what the cluster has.
-        ray: the cluster's address as `run_on_ray` takes it; None works here.
-        ship: applied to each item just before it is sent to the cluster; not used here.
-    """
-    if ray is None:
-        return run_in_processes(work, tuple(items), workers)
-    return run_on_ray(work, items, ray, ship=ship)
+    return run_on_ray(work, items, workforce.ray, ship=ship)
