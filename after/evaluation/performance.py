@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from after.errors import CheckpointError
 from after.evaluation.dynamics import correlate_velocity, measure_rests_db
-from after.evaluation.onsets import OnsetScore, score_onsets
+from after.evaluation.note_scores import NoteScore, score_notes
 from after.evaluation.pitch_accuracy import PitchAccuracy, find_lone_pitches, measure_pitch_accuracy
 from after.features.crepe import CrepeSize
 from after.features.frames import as_mono, level_db
@@ -49,7 +49,7 @@ class Performance:
 
     Attributes:
         pitch: CREPE against the notes that sound alone.
-        onsets: Basic Pitch's notes against the asked ones; None where Basic Pitch is not installed.
+        notes: Basic Pitch's notes against the asked ones; None where Basic Pitch is not installed.
         velocity_correlation: rank correlation of velocity and loudness, -1..1.
         rests_db: loudest frame where nothing should sound, dBFS.
         level_db: level of the loudest 23 ms, dBFS.
@@ -57,7 +57,7 @@ class Performance:
     """
 
     pitch: PitchAccuracy
-    onsets: OnsetScore | None
+    notes: NoteScore | None
     velocity_correlation: float
     rests_db: float
     level_db: float
@@ -94,7 +94,7 @@ def measure_performance(
             target,
             tolerance_cents=settings.tolerance_cents,
         ),
-        onsets=_measure_onsets(mono, sample_rate, notes, settings.tolerance_s),
+        notes=_measure_notes(mono, sample_rate, notes, settings.tolerance_s),
         velocity_correlation=correlate_velocity(mono, sample_rate, notes),
         rests_db=measure_rests_db(mono, sample_rate, notes),
         level_db=float(level_db(mono, 1024).max()),
@@ -102,13 +102,13 @@ def measure_performance(
     )
 
 
-def _measure_onsets(audio: ArrayLike, sample_rate: int, notes: Sequence[Note], tolerance_s: float) -> OnsetScore | None:
+def _measure_notes(audio: ArrayLike, sample_rate: int, notes: Sequence[Note], tolerance_s: float) -> NoteScore | None:
     try:
         heard = transcribe(audio, sample_rate)
     except (CheckpointError, ModuleNotFoundError) as error:
-        _LOGGER.warning("onsets are not scored: %s", error)
+        _LOGGER.warning("notes are not scored: %s", error)
         return None
-    return score_onsets(notes, heard, tolerance_s=tolerance_s)
+    return score_notes(notes, heard, tolerance_s=tolerance_s)
 
 
 def fraction_of(value: float, reference: float) -> float:

@@ -32,7 +32,7 @@ def summarise(trials: Sequence[Trial]) -> dict[str, float]:
     """Average the figures over trials; a figure that a trial does not have (NaN) is left out of its average."""
     named = [trial for trial in trials if trial.timbre is not None and trial.timbre_ranks]
     asked, ranks = [trial.timbre or "" for trial in named], [trial.timbre_ranks for trial in named]
-    onsets = [trial.performance.onsets for trial in trials if trial.performance.onsets is not None]
+    onsets = [trial.performance.notes for trial in trials if trial.performance.notes is not None]
     return {
         "trials": float(len(trials)),
         "raw_pitch_accuracy": _mean(trial.performance.pitch.raw for trial in trials),
@@ -94,7 +94,7 @@ def table_row(trial: Trial) -> tuple[str, ...]:
         _number(performance.pitch.raw),
         _number(performance.pitch.chroma),
         _number(performance.pitch.voiced),
-        _number(performance.onsets.f1) if performance.onsets else "-",
+        _number(performance.notes.f1) if performance.notes else "-",
         nearest,
         _number(performance.velocity_correlation, ".2f"),
         _number(performance.rests_db, ".1f"),

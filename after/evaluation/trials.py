@@ -97,9 +97,9 @@ class Trial:
     @property
     def onset_fraction(self) -> float:
         """Onset F1 as a fraction of the reference's."""
-        if self.reference is None or self.reference.onsets is None or self.performance.onsets is None:
+        if self.reference is None or self.reference.notes is None or self.performance.notes is None:
             return float("nan")
-        return fraction_of(self.performance.onsets.f1, self.reference.onsets.f1)
+        return fraction_of(self.performance.notes.f1, self.reference.notes.f1)
 
 
 def read_phrase(path: str | Path, *, max_s: float | None = None) -> Phrase:

@@ -46,11 +46,11 @@ def trials():
 def test_right_and_wrong_notes_are_told_apart(trials):
     right, wrong = trials
     assert right.performance.pitch.raw > 0.95
-    assert right.performance.onsets.f1 > 0.9
+    assert right.performance.notes.f1 > 0.9
     assert right.performance.velocity_correlation > 0.9
     assert right.performance.rests_db == -120.0
     assert wrong.performance.pitch.raw < 0.05
-    assert wrong.performance.onsets.f1 < 0.1
+    assert wrong.performance.notes.f1 < 0.1
     assert summarise(trials)["raw_pitch_accuracy"] == pytest.approx(0.5, abs=0.05)
 
 

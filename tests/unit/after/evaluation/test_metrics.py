@@ -3,7 +3,8 @@ import pytest
 
 from after.errors import AudioError
 from after.evaluation.dynamics import correlate_velocity, find_rests, measure_rests_db
-from after.evaluation.onsets import match_notes, score_onsets
+from after.evaluation.loudness_error import LoudnessError, measure_loudness_error
+from after.evaluation.note_scores import score_notes
 from after.evaluation.performance import PerformanceSettings, fraction_of, measure_performance
 from after.evaluation.pitch_accuracy import find_lone_pitches, measure_pitch_accuracy
 from after.midi import Note
@@ -43,25 +44,41 @@ def test_pitch_accuracy_without_frames_or_voice():
     assert measure_pitch_accuracy([60], [False], [60]).raw == 0.0
 
 
-def test_onset_score_by_hand():
+def test_note_scores_by_hand():
     asked = [note(0.0), note(1.0), note(2.0, 64), note(3.0)]
-    heard = [note(0.05), note(1.051), note(2.0, 76), note(3.0), note(4.0)]
-    score = score_onsets(asked, heard)
+    heard = [note(0.05), note(1.051), note(2.0, 76), note(3.0, duration_s=0.7), note(4.0)]
+    score = score_notes(asked, heard)
     assert (score.precision, score.recall) == (0.4, 0.5)
     assert score.f1 == pytest.approx(2 * 0.4 * 0.5 / 0.9)
-    assert score_onsets(asked, heard, same_pitch=False).recall == 0.75
+    assert score.offset_f1 == pytest.approx(2 * 0.2 * 0.25 / 0.45)  # the note at 3 s rings 0.2 s too long
+    assert (score.num_asked, score.num_heard) == (4, 5)
+
+
+def test_frames_are_scored_by_the_pitches_that_sound():
+    chord = [note(0.0, 60, 1.0), note(0.0, 64, 1.0)]
+    assert score_notes(chord, chord).frame_f1 == 1.0
+    assert score_notes(chord, chord[:1]).frame_f1 == pytest.approx(2 / 3)  # all it hears is right, half is missed
+    assert score_notes(chord, [note(0.0, 60, 0.5)]).frame_f1 == pytest.approx(2 * 0.25 / 1.25, abs=0.01)
+    assert score_notes(chord, [note(0.0, 61, 1.0)]).frame_f1 == 0.0
+
+
+def test_a_transcription_of_itself_is_perfect_and_a_transposed_one_worthless():
+    notes = [note(0.3 * index, 48 + index, 0.25) for index in range(24)]
+    score = score_notes(notes, notes)
+    assert (score.f1, score.offset_f1, score.frame_f1) == (1.0, 1.0, 1.0)
+    shifted = score_notes(notes, [note(n.onset_s, n.pitch + 1, n.duration_s) for n in notes])
+    assert (shifted.f1, shifted.offset_f1, shifted.frame_f1) == (0.0, 0.0, 0.0)
 
 
 def test_notes_are_matched_once_and_as_many_as_possible():
     """Taking the nearest first would pair 0.04 with 0.05 and leave 0.0 and 0.09 alone."""
-    asked, heard = [note(0.0), note(0.05)], [note(0.04), note(0.09)]
-    assert match_notes(asked, heard) == [(0, 0), (1, 1)]
-    assert len(match_notes([note(0.0)], [note(0.0), note(0.01)])) == 1
+    assert score_notes([note(0.0), note(0.05)], [note(0.04), note(0.09)]).f1 == 1.0
+    assert score_notes([note(0.0)], [note(0.0), note(0.01)]).precision == 0.5
 
 
-def test_onset_score_of_empty_lists():
-    assert np.isnan(score_onsets([], [note(0.0)]).f1)
-    assert score_onsets([note(0.0)], []).f1 == 0.0
+def test_note_scores_of_empty_lists():
+    assert np.isnan(score_notes([], [note(0.0)]).f1)
+    assert score_notes([note(0.0)], []).f1 == 0.0
 
 
 def beeps(levels, spacing_s=0.5):
@@ -100,8 +117,8 @@ def test_performance_of_silence_and_of_nan():
     settings = PerformanceSettings(pitch_model="tiny")
     performance = measure_performance(np.zeros((1, RATE)), RATE, [note(0.1)], settings)
     assert performance.pitch.raw == 0.0
-    assert performance.onsets is not None
-    assert performance.onsets.f1 == 0.0
+    assert performance.notes is not None
+    assert performance.notes.f1 == 0.0
     assert (performance.level_db, performance.peak) == (-120.0, 0.0)
     with pytest.raises(AudioError, match="not finite"):
         measure_performance(np.full(RATE, np.nan), RATE, [note(0.1)], settings)
@@ -111,3 +128,17 @@ def test_fraction_of_a_reference():
     assert fraction_of(0.45, 0.9) == 0.5
     assert np.isnan(fraction_of(0.5, 0.0))
     assert np.isnan(fraction_of(0.5, float("nan")))
+
+
+def test_loudness_error_of_itself_and_of_a_quieter_one():
+    tone = beeps([0.3, 0.5])
+    assert measure_loudness_error(tone, tone, RATE) == LoudnessError(0.0, 0.0)
+    error = measure_loudness_error(0.5 * tone, tone, RATE)
+    assert error.offset_db == pytest.approx(-6.02, abs=0.01)
+    assert error.rmse_db == pytest.approx(6.02, abs=0.05)
+    assert np.isnan(measure_loudness_error(tone, 1e-4 * tone, RATE).rmse_db)
+
+
+def test_loudness_error_of_silence_is_bounded():
+    error = measure_loudness_error(np.zeros(RATE), beeps([0.5]), RATE)
+    assert -70.0 < error.offset_db < -55.0
