@@ -6,7 +6,10 @@ from torch import Tensor, nn
 from after.conditioning.roll import ROLL_CHANNELS
 from after.conditioning.structure import build_structure_encoder
 from after.conditioning.timbre import TimbreEncoder
-from after.diffusion.transformer import TransformerDenoiser
+from after.diffusion.build import build_denoiser, build_sampler
+from after.diffusion.denoiser import Denoiser
+from after.diffusion.objective import per_item
+from after.diffusion.samplers import Sampler
 from after.settings import ModelSettings
 from after.streaming.combine import Serial
 from after.streaming.noise import frame_noise
@@ -15,8 +18,10 @@ from after.streaming.noise import frame_noise
 def branches_needed(guidance_structure: float, guidance_timbre: float) -> list[int]:
     """Tell which branches the guidance strengths need, as bits: 1 sees the structure, 2 the timbre, 3 both, 0 none.
 
-    flow = f(0) + g_structure (f(structure) - f(0)) + g_timbre (f(both) - f(structure)), so terms with weight zero
-    drop out: one branch when both strengths are 1, two when they are equal or the structure's is 1, else three.
+    prediction = f(0) + g_structure (f(structure) - f(0)) + g_timbre (f(both) - f(structure)), so terms with weight
+    zero drop out: one branch when both strengths are 1, two when they are equal or the structure's is 1, else three.
+    The weights add up to 1 and estimates of data and noise are affine in what is predicted, so it does not matter which
+    of them is guided.
     Source: Ho and Salimans 2022, arXiv 2207.12598, equation 6, nested as in Brooks et al. 2023, arXiv 2211.09800,
     equation 3.
     """
@@ -29,24 +34,26 @@ def branches_needed(guidance_structure: float, guidance_timbre: float) -> list[i
 
 
 class Model(nn.Module):
-    """Conditional flow model on codec latents.
+    """Conditional diffusion model on codec latents.
 
     Everything inside is channel-last, [B, L, C].
 
     Args:
-        structure_encoder: structure frames to features of the denoiser's width.
+        structure_encoder: structure frames to features as the denoiser takes them.
         timbre_encoder: latents of an excerpt to a timbre.
-        denoiser: predicts the flow.
+        denoiser: predicts what the sampler's objective says.
+        sampler: turns noise into latents; has the objective.
         num_latents: D.
         timbre_size: E.
-        width: of the denoiser.
+        width: of the structure features.
     """
 
     def __init__(
         self,
         structure_encoder: Serial,
         timbre_encoder: TimbreEncoder,
-        denoiser: TransformerDenoiser,
+        denoiser: Denoiser,
+        sampler: Sampler,
         *,
         num_latents: int,
         timbre_size: int,
@@ -58,6 +65,7 @@ class Model(nn.Module):
         self.structure_encoder = structure_encoder
         self.timbre_encoder = timbre_encoder
         self.denoiser = denoiser
+        self.sampler = sampler
         self.null_structure = nn.Parameter(torch.zeros(width))
         self.null_timbre = nn.Parameter(torch.zeros(timbre_size))
         self.num_structure_states = structure_encoder.num_states
@@ -67,24 +75,27 @@ class Model(nn.Module):
     def predict(
         self, x_t: Tensor, t: Tensor, structure: Tensor, timbre: Tensor, keep_structure: Tensor, keep_timbre: Tensor
     ) -> Tensor:
-        """Predict the flow of whole excerpts, with conditions dropped per item; what training calls.
+        """Predict for whole excerpts, with conditions dropped per item; what training calls.
 
         Args:
-            x_t: [B, L, D].
-            t: [B] in 0..1.
+            x_t: [B, L, D], on the objective's path.
+            t: [B], where on it.
             structure: [B, L, S].
             timbre: [B, E].
             keep_structure: [B] bool; False puts the learned null in its place.
             keep_timbre: [B] bool.
 
         Returns:
-            flow [B, L, D].
+            prediction [B, L, D], to be compared with the objective's target.
         """
+        objective = self.sampler.objective
         features = self.structure_encoder(structure)
         features = torch.where(keep_structure[:, None, None], features, self.null_structure.to(features.dtype))
         timbre = torch.where(keep_timbre[:, None], timbre, self.null_timbre)
-        flow, _ = self.denoiser.step(x_t, t, features, timbre[:, None], self.denoiser.init_state(x_t.size(0)))
-        return flow
+        prediction: Tensor = self.denoiser(
+            per_item(objective.scale(t), x_t) * x_t, objective.network_time(t).to(x_t.dtype), features, timbre[:, None]
+        )
+        return prediction
 
     def init_state(self, batch_size: int, num_steps: int, num_branches: int) -> list[Tensor]:
         """Give the state of a stream that has played nothing.
@@ -95,7 +106,7 @@ class Model(nn.Module):
             num_branches: as many as `branches_needed` names.
         """
         state = self.structure_encoder.init_state(batch_size)
-        for _ in range(num_steps):
+        for _ in range(self.sampler.num_evaluations(num_steps)):
             state.extend(self.denoiser.init_state(num_branches * batch_size))
         return state
 
@@ -109,13 +120,13 @@ class Model(nn.Module):
         guidance_timbre: float,
         state: list[Tensor],
     ) -> tuple[Tensor, list[Tensor]]:
-        """Turn noise into the latents of one block, by Euler steps along the flow.
+        """Turn noise into the latents of one block.
 
         Args:
             structure: [B, L, S].
             timbre: [B, 1 or L, E].
             noise: [B, L, D], standard normal (times a temperature).
-            num_steps: sampler steps; the state must have been made for as many.
+            num_steps: sampler steps; the state must have been made for as many, and for the same kind of sampler.
             guidance_structure: 1 follows the model, more exaggerates the structure, 0 ignores it.
             guidance_timbre: likewise.
             state: from `init_state` or the previous call; not modified.
@@ -126,19 +137,23 @@ class Model(nn.Module):
         features, next_state = self.structure_encoder.step(structure, state[: self.num_structure_states])
         branches = branches_needed(guidance_structure, guidance_timbre)
         seen, heard = self._conditions(features, timbre, branches)
-        times = torch.arange(num_steps, device=noise.device, dtype=noise.dtype) / num_steps
-        modulations = self.denoiser.modulations(times, heard)
+        times = self.sampler.times(num_steps, noise.device)
+        evaluated = self.sampler.evaluated_times(times)
+        scales = self.sampler.objective.scale(evaluated)
+        network_times = self.sampler.objective.network_time(evaluated).to(noise.dtype)
+        modulations = self.denoiser.modulations(network_times, heard)
         position = self.num_structure_states
-        x = noise
-        for k in range(num_steps):
+        x, held = self.sampler.begin(noise, times), state[:0]
+        for k in range(evaluated.size(0)):
             part = state[position : position + self.num_denoiser_states]
             position += self.num_denoiser_states
-            x_t = x if len(branches) == 1 else x.repeat(len(branches), 1, 1)
-            flow, part = self.denoiser.advance(x_t, modulations[k], seen, part)
+            x_t = scales[k] * x
+            x_t = x_t if len(branches) == 1 else x_t.repeat(len(branches), 1, 1)
+            prediction, part = self.denoiser.advance(x_t, modulations[k], seen, part)
             next_state.extend(part)
             if len(branches) > 1:
-                flow = self._guide(flow, branches, guidance_structure, guidance_timbre)
-            x = x + flow / num_steps
+                prediction = self._guide(prediction, branches, guidance_structure, guidance_timbre)
+            x, held = self.sampler.update(k, x, prediction, times, held)
         return x, next_state
 
     def _conditions(self, features: Tensor, timbre: Tensor, branches: list[int]) -> tuple[Tensor, Tensor]:
@@ -152,9 +167,11 @@ class Model(nn.Module):
             heard.append(timbre if branch & 2 else self.null_timbre.expand_as(timbre))
         return torch.cat(seen), torch.cat(heard)
 
-    def _guide(self, flow: Tensor, branches: list[int], guidance_structure: float, guidance_timbre: float) -> Tensor:
-        """Weigh and add up the branches' flows, [branches * B, L, D] to [B, L, D]."""
-        parts = flow.chunk(len(branches))
+    def _guide(
+        self, prediction: Tensor, branches: list[int], guidance_structure: float, guidance_timbre: float
+    ) -> Tensor:
+        """Weigh and add up the branches' predictions, [branches * B, L, D] to [B, L, D]."""
+        parts = prediction.chunk(len(branches))
         total = torch.zeros_like(parts[0])
         for index, branch in enumerate(branches):
             total = total + _branch_weight(branch, guidance_structure, guidance_timbre) * parts[index]
@@ -173,8 +190,13 @@ class Model(nn.Module):
         guidance_timbre: float = 1.0,
         temperature: float = 1.0,
         block_frames: int = 256,
+        first_frame: int = 0,
     ) -> Tensor:
         """Generate the latents of whole sequences; the result does not depend on `block_frames`.
+
+        The noise depends on seed and frame alone. A sequence taken up at a later frame therefore comes to equal the
+        whole one as soon as the network no longer sees what went before (for a U-Net, if that frame is a multiple of
+        what its lowest level counts in).
 
         Args:
             structure: [B, L, S].
@@ -185,6 +207,7 @@ class Model(nn.Module):
             guidance_timbre: see `step`.
             temperature: standard deviation of the noise.
             block_frames: frames computed at a time.
+            first_frame: where in the stream the sequence begins.
 
         Returns:
             latents [B, L, D].
@@ -196,7 +219,7 @@ class Model(nn.Module):
         for start in range(0, structure.size(1), block_frames):
             block = structure[:, start : start + block_frames]
             here = timbre if timbre.size(1) == 1 else timbre[:, start : start + block_frames]
-            first = torch.tensor(start, device=structure.device)
+            first = torch.tensor(first_frame + start, device=structure.device)
             noise = temperature * frame_noise(seeds, first, block.size(1), self.num_latents)
             latents, state = self.step(block, here, noise, num_steps, guidance_structure, guidance_timbre, state)
             outputs.append(latents)
@@ -204,7 +227,7 @@ class Model(nn.Module):
 
 
 def _branch_weight(branch: int, guidance_structure: float, guidance_timbre: float) -> float:
-    """Give the weight of a branch's flow in the sum that `branches_needed` explains."""
+    """Give the weight of a branch's prediction in the sum that `branches_needed` explains."""
     if branch == 3:
         return guidance_timbre
     if branch == 1:
@@ -219,10 +242,10 @@ def build_model(settings: ModelSettings, num_latents: int) -> Model:
         settings: of the parts.
         num_latents: D of the codec.
     """
-    denoiser, timbre, structure = settings.denoiser, settings.timbre, settings.structure
+    timbre, structure, width = settings.timbre, settings.structure, settings.denoiser.structure_width
     return Model(
         build_structure_encoder(
-            ROLL_CHANNELS, denoiser.width, num_blocks=structure.num_blocks, kernel_size=structure.kernel_size
+            ROLL_CHANNELS, width, num_blocks=structure.num_blocks, kernel_size=structure.kernel_size
         ),
         TimbreEncoder(
             num_latents,
@@ -231,16 +254,9 @@ def build_model(settings: ModelSettings, num_latents: int) -> Model:
             kernel_size=timbre.kernel_size,
             timbre_size=timbre.size,
         ),
-        TransformerDenoiser(
-            num_latents,
-            timbre.size,
-            width=denoiser.width,
-            num_layers=denoiser.num_layers,
-            num_heads=denoiser.num_heads,
-            window=denoiser.window,
-            expansion=denoiser.expansion,
-        ),
+        build_denoiser(settings.denoiser, num_latents, timbre.size),
+        build_sampler(settings.objective, settings.sampler),
         num_latents=num_latents,
         timbre_size=timbre.size,
-        width=denoiser.width,
+        width=width,
     )

@@ -7,8 +7,9 @@ from after.settings.codec_training import (
     CodecTrainingSettings,
     SpectralLossSettings,
 )
+from after.settings.denoiser import DenoiserSettings, UNetSettings
+from after.settings.diffusion import ObjectiveSettings, SamplerSettings
 from after.settings.model import (
-    DenoiserSettings,
     DiffusionTrainingSettings,
     DropoutSettings,
     ModelSettings,
@@ -27,9 +28,12 @@ __all__ = [
     "DiffusionTrainingSettings",
     "DropoutSettings",
     "ModelSettings",
+    "ObjectiveSettings",
     "OptimizerSettings",
+    "SamplerSettings",
     "SpectralLossSettings",
     "StructureSettings",
     "TimbreSettings",
     "TrainingSettings",
+    "UNetSettings",
 ]

@@ -42,6 +42,12 @@ def require_shares(table: str, settings: object, *names: str) -> None:
         require(0 <= value <= 1, f"{table}.{name} is {value}; it must lie within 0 and 1")
 
 
+def require_choice(table: str, settings: object, name: str, *choices: str) -> None:
+    """Refuse a named setting that is none of the choices."""
+    value = getattr(settings, name)
+    require(value in choices, f"{table}.{name} is {value!r}; choose {', '.join(choices[:-1])} or {choices[-1]}")
+
+
 def _numbers(value: object) -> Iterator[float]:
     """Give the numbers in a value, however deep in tuples."""
     if isinstance(value, tuple):

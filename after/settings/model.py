@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 
 from after.settings.checks import require, require_at_least, require_shares
+from after.settings.denoiser import DenoiserSettings
+from after.settings.diffusion import ObjectiveSettings, SamplerSettings
 from after.settings.optimization import TrainingSettings
 
 
@@ -50,44 +52,14 @@ class TimbreSettings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class DenoiserSettings:
-    """The denoising network.
-
-    Attributes:
-        network: which one; `transformer` is the only one in this version.
-        width: features.
-        num_layers: blocks.
-        num_heads: attention heads, a divisor of the width.
-        window: frames that a block sees, the present one included.
-        expansion: inner features of the feed-forward parts as a multiple of the width.
-    """
-
-    network: str = "transformer"
-    width: int = 256
-    num_layers: int = 6
-    num_heads: int = 4
-    window: int = 64
-    expansion: int = 3
-
-    def __post_init__(self) -> None:
-        require(
-            self.network == "transformer",
-            f"model.denoiser.network is {self.network!r}; this version knows 'transformer'",
-        )
-        require_at_least(1, "model.denoiser", self, "width", "num_layers", "num_heads", "window", "expansion")
-        require(
-            self.width % self.num_heads == 0,
-            f"model.denoiser.width is {self.width}; it must be a multiple of num_heads ({self.num_heads})",
-        )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class ModelSettings:
-    """The generative model: structure encoder, timbre encoder, denoiser."""
+    """The generative model: structure encoder, timbre encoder, denoiser, what that predicts and how it is sampled."""
 
     structure: StructureSettings = field(default_factory=StructureSettings)
     timbre: TimbreSettings = field(default_factory=TimbreSettings)
     denoiser: DenoiserSettings = field(default_factory=DenoiserSettings)
+    objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
+    sampler: SamplerSettings = field(default_factory=SamplerSettings)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

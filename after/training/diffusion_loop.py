@@ -15,7 +15,6 @@ from after.config import to_dict
 from after.data.extract.latents import codec_hash, encode_store
 from after.data.loading.excerpts import Batch, Excerpts, ExcerptSettings, check_lengths
 from after.data.store import Store
-from after.diffusion.flow import draw_times, flow_loss, interpolate
 from after.errors import DataError
 from after.model import Model, build_model
 from after.settings import DiffusionTrainingSettings, DropoutSettings
@@ -58,7 +57,7 @@ def compute_loss(
     place: torch.device,
     items: range | None = None,
 ) -> Tensor:
-    """Give the flow loss of one batch; all randomness comes from the generator (on the CPU).
+    """Give the objective's loss of one batch; all randomness comes from the generator (on the CPU).
 
     Args:
         model: in training or evaluation mode.
@@ -71,20 +70,21 @@ def compute_loss(
     data, structure, excerpt = (x.to(place) for x in (batch.latents, batch.structure, batch.timbre_latents))
     count = data.size(0) if items is None else settings.training.batch_size
     rows = slice(None) if items is None else slice(items.start, items.stop)
-    t = draw_times(count, generator=generator)[rows].to(place)
+    objective = model.sampler.objective
+    t = objective.draw_times(count, generator)[rows].to(place)
     noise = torch.randn((count, *data.shape[1:]), generator=generator)[rows].to(place)
     keep_structure, keep_timbre = (x[rows].to(place) for x in draw_conditions(count, settings.dropout, generator))
     timbre = model.timbre_encoder(excerpt)
     shift = torch.randn((count, timbre.size(1)), generator=generator)[rows].to(place)
     timbre = timbre + settings.model.timbre.noise * shift
-    x_t = interpolate(noise, data, t)
-    predicted = model.predict(x_t, t, structure, timbre, keep_structure, keep_timbre)
-    return flow_loss(predicted, noise, data)
+    x_t = objective.mix(data, noise, t)
+    prediction = model.predict(x_t, t, structure, timbre, keep_structure, keep_timbre)
+    return objective.loss(prediction, data, noise, t)
 
 
 @torch.no_grad()
 def validate(parts: _Parts, settings: DiffusionTrainingSettings, iteration: int) -> float:
-    """Measure the flow loss on held-out files with fixed noise; generate and log a few examples."""
+    """Measure the objective's loss on held-out files with fixed noise; generate and log a few examples."""
     model = parts.model.eval()
     place = next(model.parameters()).device
     losses = []
@@ -106,7 +106,7 @@ def validate(parts: _Parts, settings: DiffusionTrainingSettings, iteration: int)
             parts.run.audio(iteration, f"audio/{index}/{name}", audio, parts.codec.sample_rate)
     model.train()
     mean = float(np.mean(losses))
-    parts.run.log(iteration, {"validation/flow": mean})
+    parts.run.log(iteration, {"validation/loss": mean})
     return mean
 
 

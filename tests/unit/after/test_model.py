@@ -138,6 +138,19 @@ def test_a_prefix_of_the_structure_gives_a_prefix_of_the_latents(model: Model) -
     )
 
 
+def test_a_stream_taken_up_later_comes_to_equal_the_whole(model: Model) -> None:
+    """Seed and frame decide the noise, so only what the network remembers of earlier frames makes a difference."""
+    structure, timbre = conditions()
+    options = {"seeds": seeds(1, 2), "num_steps": 1}
+    whole = model.generate(structure, timbre, **options)
+    later = model.generate(structure[:, 5:], timbre, first_frame=5, **options)
+    memory = 2 * (4 - 1) + 2 * (3 - 1)  # attention windows, then convolutions over the structure
+    torch.testing.assert_close(later[:, memory:], whole[:, 5 + memory :], rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(later[:, :memory], whole[:, 5 : 5 + memory], atol=1e-3)
+    elsewhere = model.generate(structure[:, 5:], timbre, **options)
+    assert not torch.allclose(elsewhere[:, memory:], whole[:, 5 + memory :], atol=1e-3)
+
+
 def test_a_dropped_condition_is_not_seen(model: Model) -> None:
     structure, timbre = conditions()
     other_structure, other_timbre = conditions(seed=1)

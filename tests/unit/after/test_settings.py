@@ -2,9 +2,10 @@
 
 import pytest
 
-from after.config import load_settings
+from after.config import from_dict, load_settings
+from after.diffusion.build import build_sampler
 from after.errors import ConfigError
-from after.settings import CodecTrainingSettings, DiffusionTrainingSettings
+from after.settings import CodecTrainingSettings, DiffusionTrainingSettings, ModelSettings
 
 CODEC = [
     *(f"training.{name}=0" for name in ("iterations", "batch_size", "save_every", "keep", "validate_every")),
@@ -25,6 +26,12 @@ CODEC = [
 MODEL = [
     *("model.denoiser.width=0", "model.denoiser.num_layers=0", "model.timbre.size=0", "model.structure.num_blocks=0"),
     *("model.denoiser.num_heads=0", "model.denoiser.window=0", "model.denoiser.expansion=0", "model.timbre.noise=-1.0"),
+    *("model.denoiser.network=mlp", "model.denoiser.unet.widths=[]", "model.denoiser.unet.widths=[8, 0, 8]"),
+    *("model.denoiser.unet.blocks=[1]", "model.denoiser.unet.blocks=[1, 0, 1]", "model.denoiser.unet.kernel_size=0"),
+    *("model.denoiser.unet.attention_window=-1", "model.denoiser.unet.expansion=0", "model.objective.kind=ddpm"),
+    *("model.objective.time_distribution=normal", "model.objective.p_std=0.0", "model.objective.p_mean=nan"),
+    *("model.objective.sigma_min=0.0", "model.objective.sigma_min=100.0", "model.objective.sigma_max=inf"),
+    *("model.objective.rho=-7.0", "model.sampler.kind=dpm", "model.sampler.schedule=linear"),
     *("dropout.timbre=2.0", "crop_frames=0", "timbre_frames=0", "validation_steps=0"),
 ]
 
@@ -39,6 +46,28 @@ def test_a_codec_training_is_refused_what_cannot_work(override: str) -> None:
 def test_a_model_training_is_refused_what_cannot_work(override: str) -> None:
     with pytest.raises(ConfigError, match=override.partition("=")[0].rpartition(".")[2]):
         load_settings(DiffusionTrainingSettings, "midi", (override,))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (("model.objective.kind=edm", "model.objective.time_distribution=uniform"), "set p_mean and p_std"),
+        (("model.denoiser.unet.attention_window=8", "model.denoiser.unet.num_heads=7"), "multiple of num_heads"),
+        (("model.denoiser.unet.widths=[8, 16]",), "blocks has 3 levels and widths 2"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(overrides: tuple[str, ...], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_settings(DiffusionTrainingSettings, "midi", overrides)
+
+
+def test_what_an_older_snapshot_does_not_say_is_as_it_was() -> None:
+    """Instruments written before there was a choice: a transformer that predicts the flow, sampled by Euler steps."""
+    old = {"structure": {"kind": "midi"}, "timbre": {"size": 4}, "denoiser": {"network": "transformer", "width": 32}}
+    settings = from_dict(ModelSettings, old)
+    assert (settings.denoiser.network, settings.objective.kind) == ("transformer", "flow")
+    sampler = build_sampler(settings.objective, settings.sampler)
+    assert (sampler.kind, sampler.schedule) == ("euler", "own")
 
 
 def test_a_loss_without_any_weight_teaches_nothing() -> None:

@@ -67,7 +67,7 @@ def train(given: Given, run: str | Path, *overrides: str, time_limit_s: float | 
 def test_a_run_leaves_checkpoints_metrics_and_a_model(given: Given) -> None:
     assert iterations_of(given.straight) == [10, 12]
     assert len(logged(given.straight, "loss")) == 12
-    assert len(logged(given.straight, "validation/flow")) == 2
+    assert len(logged(given.straight, "validation/loss")) == 2
     tensors, snapshot = read_weights(given.straight)
     assert snapshot["kind"] == "diffusion"
     stored = from_dict(ModelSettings, snapshot["model"])  # type: ignore[arg-type]
@@ -267,4 +267,4 @@ def test_validation_measures_the_averaged_weights_on_held_out_files(given: Given
         for number in range(4):
             batch, generator = held_out.batch(number, 2, seed=1), torch.Generator().manual_seed(number)
             losses.append(compute_loss(model, batch, settings(), generator, torch.device("cpu")).item())
-    assert logged(given.straight, "validation/flow")[-1] == pytest.approx(sum(losses) / 4, rel=1e-5)
+    assert logged(given.straight, "validation/loss")[-1] == pytest.approx(sum(losses) / 4, rel=1e-5)

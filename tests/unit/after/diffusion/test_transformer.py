@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from after.diffusion.transformer import TransformerDenoiser, embed_time
+from after.diffusion.denoiser import embed_time
+from after.diffusion.transformer import TransformerDenoiser
 
 NUM_LATENTS, TIMBRE_SIZE, WIDTH, LAYERS, WINDOW = 4, 3, 8, 2, 5
 
