@@ -97,7 +97,8 @@ class LivePitch(Streaming):
 
         d(tau) = sum over the window of (y_j - y_(j - tau))^2 = e(0) + e(tau) - 2 r(tau), de Cheveigne and Kawahara
         2002, equations 6 and 7, with the lag into the past; r by FFT. The difference is normalised by its mean over
-        shorter lags, equation 8; the similarity is 2 r / (e(0) + e(tau)), McLeod and Wyvill 2005, equation 9.
+        shorter lags, equation 8; the similarity 2 r / (e(0) + e(tau)) is McLeod's and Wyvill's (2005) normalised square
+        difference function.
 
         Returns:
             [B, L, longest_lag + 1] twice, and the mean square of the longer window [B, L].
