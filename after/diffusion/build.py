@@ -7,6 +7,7 @@ from after.diffusion.flow import Flow
 from after.diffusion.objective import Objective
 from after.diffusion.samplers import Sampler
 from after.diffusion.transformer import TransformerDenoiser
+from after.diffusion.unet import UNetDenoiser
 from after.settings import DenoiserSettings, ObjectiveSettings, SamplerSettings
 
 _OWN_SAMPLERS = {"flow": "euler", "epsilon": "ddim", "edm": "heun"}
@@ -44,6 +45,17 @@ def build_denoiser(settings: DenoiserSettings, num_latents: int, timbre_size: in
         num_latents: D.
         timbre_size: E.
     """
+    if settings.network == "unet":
+        return UNetDenoiser(
+            num_latents,
+            timbre_size,
+            widths=settings.unet.widths,
+            blocks=settings.unet.blocks,
+            kernel_size=settings.unet.kernel_size,
+            expansion=settings.unet.expansion,
+            attention_window=settings.unet.attention_window,
+            num_heads=settings.unet.num_heads,
+        )
     return TransformerDenoiser(
         num_latents,
         timbre_size,

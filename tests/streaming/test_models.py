@@ -9,7 +9,9 @@ from torch import Tensor, nn
 from after.codec.autoencoder import Codec
 from after.codec.build import build_codec
 from after.conditioning.structure import build_structure_encoder
+from after.diffusion.denoiser import Denoiser
 from after.diffusion.transformer import TransformerDenoiser
+from after.diffusion.unet import UNetDenoiser
 from after.export.operators import unsupported_operators
 from after.settings import CodecSettings
 from after.streaming.contract import Streaming
@@ -19,7 +21,7 @@ from after.streaming.verify import verify_streaming
 class Denoise(Streaming):
     """Give a denoiser the streaming interface: [B, L, D + width] are noisy latents beside their structure."""
 
-    def __init__(self, denoiser: TransformerDenoiser, num_latents: int) -> None:
+    def __init__(self, denoiser: Denoiser, num_latents: int) -> None:
         super().__init__(num_states=denoiser.num_states)
         self.denoiser = denoiser
         self.num_latents = num_latents
@@ -79,8 +81,16 @@ def learned_codec(synthesis: str) -> Codec:
     return codec
 
 
-def denoise() -> Denoise:
-    denoiser = TransformerDenoiser(4, 3, width=8, num_layers=2, num_heads=2, window=5, expansion=2)
+def transformer() -> Denoise:
+    return denoise(TransformerDenoiser(4, 3, width=8, num_layers=2, num_heads=2, window=5, expansion=2))
+
+
+def unet(widths: tuple[int, ...], attention_window: int = 0) -> Denoise:
+    sizes = {"kernel_size": 3, "expansion": 2, "attention_window": attention_window, "num_heads": 2}
+    return denoise(UNetDenoiser(4, 3, widths=widths, blocks=(1, 2, 1, 1)[: len(widths)], **sizes))
+
+
+def denoise(denoiser: Denoiser) -> Denoise:
     for layer in (denoiser.modulate, denoiser.project_out):  # they start at zero and would hide everything else
         nn.init.normal_(layer.weight, std=0.3)
     return Denoise(denoiser, 4)
@@ -98,7 +108,11 @@ MODELS = {
     "pqmf encoder": lambda: (learned_codec("pqmf").encoder, 1, 0),
     "pqmf decoder": lambda: (learned_codec("pqmf").decoder, 3, 60),
     "structure encoder": lambda: (build_structure_encoder(5, 8, num_blocks=2, kernel_size=3), 5, 0),
-    "transformer denoiser": lambda: (denoise(), 12, 0),
+    "transformer denoiser": lambda: (transformer(), 12, 0),
+    "u-net of one level": lambda: (unet((8,)), 12, 0),
+    "u-net of two levels": lambda: (unet((8, 10)), 12, 0),
+    "u-net of four levels": lambda: (unet((8, 6, 10, 4)), 12, 0),
+    "u-net with attention": lambda: (unet((8, 6, 10), 4), 12, 0),
 }
 
 
