@@ -1,6 +1,5 @@
 """`after evaluate`: how in tune, on time and true to its timbre an instrument plays."""
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,8 +10,7 @@ from after.controls import CONTROLS
 from after.errors import ConfigError
 
 if TYPE_CHECKING:
-    from after.evaluation.timbre import TimbreReferences
-    from after.evaluation.trials import Phrase, Player, Recording, Trial
+    from after.evaluation.session import Request
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -21,7 +19,9 @@ _EXAMPLES = """\b
 Examples:
   after evaluate                                   the bundled instrument, every timbre, a built-in phrase
   after evaluate --instrument my.ts --midi song.mid --timbre flute --json figures.json
-  after evaluate --audio render.wav --midi song.mid
+  after evaluate --recordings held_out/ --rename sf_oboe=oboe --html figures.html
+  after evaluate --recordings held_out/ --pairs --pitch-model tiny --json figures.json
+  after evaluate --audio render.wav --midi song.mid --reference real.wav
   after evaluate --make-centroids recordings/ --out centroids.json
 """
 
@@ -31,205 +31,179 @@ class EvaluateOptions:
     """What was asked for on the command line."""
 
     instrument: Path | None
+    recordings: Path | None
+    rename: tuple[str, ...]
+    per_timbre: int
+    pairs: bool
     midi: tuple[Path, ...]
     timbre: tuple[str, ...]
     audio: tuple[Path, ...]
     reference: tuple[Path, ...]
-    reference_phrases: Path | None
     centroids: Path | None
     json: Path | None
+    html: Path | None
+    examples: int
     save: Path | None
     steps: int | None
     seed: int
-    max_seconds: float
-    pitch_model: Literal["tiny", "full"]
+    max_seconds: float | None
+    real_per_timbre: int
+    pitch_model: Literal["tiny", "full"] | None
     make_centroids: Path | None
     out: Path | None
 
 
 @click.command(epilog=_EXAMPLES)
 @click.option("--instrument", type=_FILE, metavar="FILE", help="An instrument file; default: the bundled one.")
+@click.option(
+    "--recordings",
+    type=_FOLDER,
+    metavar="DIR",
+    help="Real recordings, best those it was not trained on: DIR/<timbre>/<name>.flac (.wav, .ogg, ...), and "
+    "<name>.mid beside it, which says what is played. Without --midi each timbre plays some of its own; with --midi it "
+    "is compared with the recording of that name.",
+)
+@click.option("--rename", multiple=True, metavar="FOLDER=TIMBRE", help="The timbre of a sub-folder; repeatable.")
+@click.option(
+    "--per-timbre",
+    type=click.IntRange(1),
+    default=2,
+    show_default=True,
+    metavar="N",
+    help="Recordings that each timbre plays.",
+)
+@click.option(
+    "--pairs",
+    is_flag=True,
+    help="Also play a phrase of every instrument in the timbre of every other (N x N renders of up to 6 s).",
+)
 @click.option("--midi", type=_FILE, multiple=True, metavar="FILE", help="What to play; repeatable.")
 @click.option("--timbre", multiple=True, metavar="NAME", help="A timbre to play it in; repeatable; default: all.")
 @click.option("--audio", type=_FILE, multiple=True, metavar="FILE", help="Score this recording of --midi instead.")
 @click.option(
-    "--reference", type=_FILE, multiple=True, metavar="AUDIO", help="The same played for real, one for each recording."
+    "--reference", type=_FILE, multiple=True, metavar="AUDIO", help="The same played for real, one for each --audio."
 )
-@click.option(
-    "--reference-phrases",
-    type=_FOLDER,
-    metavar="DIR",
-    help="The same played for real, as `after play_samples` makes it: DIR/<timbre>/<name of the MIDI file>.flac.",
-)
-@click.option("--centroids", type=_FILE, metavar="FILE", help="Timbre references; default: the bundled ones.")
+@click.option("--centroids", type=_FILE, metavar="FILE", help="Timbre references, in place of the bundled ones.")
 @click.option("--json", type=_FILE, metavar="FILE", help="Also write every figure as JSON.")
+@click.option("--html", type=_FILE, metavar="FILE", help="Also write one page with figures, pictures and sound.")
+@click.option(
+    "--examples",
+    type=click.IntRange(0, 48),
+    default=12,
+    show_default=True,
+    metavar="N",
+    help="Recordings to hear on the page, about 0.4 MB each.",
+)
 @click.option("--save", type=_FOLDER, metavar="DIR", help="Keep each render and its picture.")
 @click.option(
     "--steps",
     type=click.IntRange(1, int(CONTROLS["num_steps"].maximum)),
     help="Sampler steps; default: the instrument's.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the renders.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of renders and of the bootstrap.")
 @click.option(
     "--max-seconds",
     type=click.FloatRange(min=0.5),
-    default=30.0,
+    help="How much of each piece to play; default: 30, or 8 of recordings' own pieces.",
+)
+@click.option(
+    "--real-per-timbre",
+    type=click.IntRange(0),
+    default=24,
     show_default=True,
-    help="How much of each MIDI file to play.",
+    metavar="N",
+    help="Other recordings of each instrument from which timbres are learned.",
 )
 @click.option(
     "--pitch-model",
     type=click.Choice(["tiny", "full"]),
-    default="full",
-    show_default=True,
-    help="CREPE network; tiny is about 18 times faster and makes more octave errors.",
+    help="CREPE network; tiny is about 25 times faster and makes more octave errors. Default: full, tiny for --pairs.",
 )
 @click.option("--make-centroids", type=_FOLDER, metavar="DIR", help="Make timbre references from DIR/<instrument>/*.")
 @click.option("--out", type=_FILE, metavar="FILE", help="Where --make-centroids writes.")
 def command(**arguments: Any) -> None:
-    """Measure pitch, onsets, timbre, dynamics and silence of renders against the MIDI they play."""
+    """Measure renders, or recordings, against the MIDI they play and the same played for real.
+
+    Figures: pitch (CREPE), onset, offset and frame F1 (Basic Pitch, mir_eval), timbre (nearest average recording, and a
+    classifier trained on real recordings whose own accuracy is stated), distances to real recordings, dynamics,
+    loudness and silence. Each has a 95 % bootstrap interval over the recordings scored, and beside it what the real
+    recordings reach.
+
+    What takes long: the full CREPE network, half a second of one core per second of audio, for the render and for the
+    real recording. Twenty timbres with two phrases of 8 s each take about five minutes. --pairs renders N x N phrases:
+    400 take about five minutes more.
+    """
     options = EvaluateOptions(**arguments)
     if options.make_centroids is not None:
         _make_centroids(options.make_centroids, options.out)
         return
     _check(options)
-    trials = _run(options)
-    _report(trials, options)
+    _run(options)
 
 
 def _check(options: EvaluateOptions) -> None:
+    from after.files import check_writable
+
     if options.out is not None:
         raise ConfigError("--out goes with --make-centroids; to write the figures use --json FILE")
     if options.audio and not options.midi:
         raise ConfigError("--audio needs --midi: give the MIDI file that the recording plays")
-    if options.audio and len(options.midi) not in (1, len(options.audio)):
-        raise ConfigError(
-            f"{len(options.audio)} recordings and {len(options.midi)} MIDI files: give one for all or one for each"
-        )
-    if options.audio and len(options.timbre) not in (0, 1, len(options.audio)):
-        raise ConfigError(
-            f"{len(options.audio)} recordings and {len(options.timbre)} timbres: give one for all or one for each"
-        )
+    if options.reference and not options.audio:
+        raise ConfigError("--reference goes with --audio; renders are compared with --recordings DIR")
+    if options.recordings is None and (options.pairs or options.rename):
+        raise ConfigError(f"{'--pairs' if options.pairs else '--rename'} needs --recordings: say where real ones lie")
+    if options.pairs and options.audio:
+        raise ConfigError("--pairs plays an instrument: leave --audio away")
+    for path in (options.json, options.html, options.save and options.save / "render.flac"):
+        if path is not None:
+            check_writable(path)
 
 
-def _run(options: EvaluateOptions) -> list["Trial"]:
-    from after.evaluation.centroids import load_bundled_centroids, load_centroids
-    from after.evaluation.performance import PerformanceSettings
-    from after.evaluation.trials import Scorer, build_phrase, read_phrase, score_all
+def _run(options: EvaluateOptions) -> None:
+    from after.cli.evaluation_output import Keeper, progress_bar, show, write_files
+    from after.evaluation.session import evaluate
 
-    centroids: TimbreReferences | None
-    centroids = load_centroids(options.centroids) if options.centroids else load_bundled_centroids()
-    phrases = [read_phrase(path, max_s=options.max_seconds) for path in options.midi] or [build_phrase()]
-    if options.audio:
-        recordings, total = _read(options, phrases), len(options.audio)
-    else:
-        recordings, total = _render(options, phrases)
-    if options.reference and len(options.reference) != total:
-        raise ConfigError(f"{len(options.reference)} references for {total} recordings: give one for each, in order")
-    settings = PerformanceSettings(pitch_model=options.pitch_model)
-    scorer = Scorer(settings=settings, centroids=centroids, reference_phrases=options.reference_phrases)
-    with _progress_bar(total) as advance:
-
-        def on_scored(recording: "Recording", trial: "Trial") -> None:
-            if options.save is not None:
-                _keep(options.save, recording)
-            advance()
-
-        return score_all(scorer, _with_references(recordings, options.reference), on_scored=on_scored)
+    keeper = Keeper(options.save, options.examples if options.html else 0)
+    outcome = evaluate(_request(options), progress=progress_bar, on_scored=keeper.keep)
+    show(outcome)
+    write_files(outcome, keeper.examples, json_path=options.json, html_path=options.html)
 
 
-def _read(options: EvaluateOptions, phrases: Sequence["Phrase"]) -> Iterable["Recording"]:
-    from after.audio import read_audio
-    from after.evaluation.trials import Recording
+def _request(options: EvaluateOptions) -> "Request":
+    from after.cli.bundle import parse_names
+    from after.evaluation.session import Request
 
-    for index, path in enumerate(options.audio):
-        audio, sample_rate = read_audio(path)
-        timbre = options.timbre[min(index, len(options.timbre) - 1)] if options.timbre else None
-        length = round((options.max_seconds + 2.0) * sample_rate)
-        yield Recording(phrases[min(index, len(phrases) - 1)], timbre, audio[:, :length], sample_rate)
-
-
-def _render(options: EvaluateOptions, phrases: Sequence["Phrase"]) -> tuple[Iterable["Recording"], int]:
-    from after.evaluation.trials import render_phrases
-    from after.instrument import Instrument
-
-    instrument = Instrument.load(options.instrument)
-    if options.steps is not None:
-        instrument.set(num_steps=options.steps)
-    timbres = options.timbre or tuple(instrument.timbres)
-    player: Player = instrument
-    folder = options.reference_phrases
-    recordings = render_phrases(player, phrases, timbres, seed=options.seed, reference_phrases=folder)
-    return recordings, len(phrases) * len(timbres)
-
-
-def _with_references(recordings: Iterable["Recording"], references: Sequence[Path]) -> Iterable["Recording"]:
-    from dataclasses import replace
-
-    for index, recording in enumerate(recordings):
-        yield replace(recording, reference_path=references[index]) if references else recording
-
-
-def _keep(folder: Path, recording: "Recording") -> None:
-    from after.audio import write_audio
-    from after.evaluation.picture import draw_render
-
-    stem = "_".join(part.replace("/", "-") for part in (recording.phrase.name, recording.timbre) if part)
-    write_audio(folder / f"{stem}.flac", recording.audio, recording.sample_rate)
-    title = f"{recording.phrase.name}: {recording.timbre or 'recording'}"
-    draw_render(folder / f"{stem}.png", recording.audio, recording.sample_rate, recording.phrase.notes, title)
-
-
-def _report(trials: Sequence["Trial"], options: EvaluateOptions) -> None:
-    import json
-
-    from rich.console import Console
-    from rich.table import Table
-
-    from after.evaluation.report import COLUMNS, build_report, summarise, summary_lines, table_row
-    from after.files import written_atomically
-
-    table = Table()
-    for column in COLUMNS:
-        table.add_column(column, justify="left" if column in ("phrase", "timbre", "nearest") else "right")
-    for trial in trials:
-        table.add_row(*table_row(trial))
-    console = Console(width=None if Console().is_terminal else 170)
-    console.print(table)
-    for line in summary_lines(summarise(trials)):
-        click.echo(line)
-    if options.json is not None:
-        settings: dict[str, object] = {"instrument": str(options.instrument or "bundled"), "num_steps": options.steps,
-                    "seed": options.seed, "pitch_model": options.pitch_model}  # fmt: skip
-        with written_atomically(options.json) as temporary:
-            temporary.write_text(json.dumps(build_report(trials, settings), indent=1), encoding="utf-8")
-        click.echo(f"{options.json}")
+    plays_recorded = options.recordings is not None and not options.midi
+    return Request(
+        instrument=options.instrument,
+        num_steps=options.steps,
+        recordings=options.recordings,
+        names=parse_names(options.rename),
+        per_timbre=options.per_timbre,
+        with_pairs=options.pairs,
+        midi=options.midi,
+        timbres=options.timbre,
+        audio=options.audio,
+        references=options.reference,
+        centroids=options.centroids,
+        seed=options.seed,
+        max_s=options.max_seconds or (8.0 if plays_recorded else 30.0),
+        real_per_timbre=options.real_per_timbre,
+        pitch_model=options.pitch_model or "full",
+        pair_pitch_model=options.pitch_model or "tiny",
+    )
 
 
 def _make_centroids(folder: Path, out: Path | None) -> None:
+    from after.cli.evaluation_output import progress_bar
     from after.evaluation.centroids import compute_centroids, list_instruments, save_centroids
+    from after.files import check_writable
 
     if out is None:
         raise ConfigError("--make-centroids needs --out FILE: say where to write the timbre references")
+    check_writable(out)
     total = sum(len(paths) for paths in list_instruments(folder).values())
-    with _progress_bar(total) as advance:
+    with progress_bar("listening", total) as advance:
         references = compute_centroids(folder, on_progress=lambda _done, _total: advance())
     save_centroids(out, references)
     click.echo(f"{out}: {len(references.names)} instruments from {total} recordings")
-
-
-def _progress_bar(total: int) -> Any:
-    """Show a bar on stderr; the context gives a function that advances it by one."""
-    from contextlib import contextmanager
-
-    from rich.console import Console
-    from rich.progress import Progress
-
-    @contextmanager
-    def bar() -> Any:
-        console = Console(stderr=True)
-        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-            task = progress.add_task("scoring", total=total)
-            yield lambda: progress.advance(task)
-
-    return bar()

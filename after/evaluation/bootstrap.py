@@ -53,16 +53,9 @@ def bootstrap_items(
     """
     if num_items == 0:
         return Interval(float("nan"), float("nan"), float("nan"), 0)
-    value = statistic(np.arange(num_items))
-    if num_items == 1:
-        return Interval(value, float("nan"), float("nan"), 1)
-    generator = np.random.default_rng(seed)
-    drawn = np.array([statistic(generator.integers(num_items, size=num_items)) for _ in range(num_resamples)])
-    low, high = np.quantile(drawn, [(1.0 - CONFIDENCE) / 2.0, (1.0 + CONFIDENCE) / 2.0])
-    if is_biased:
-        bias = float(drawn.mean()) - value
-        low, high = max(0.0, low - bias), high - bias
-    return Interval(value, float(low), float(high), num_items)
+    draws = _draw(num_items, num_resamples, seed)
+    drawn = np.array([statistic(chosen) for chosen in draws] if num_items > 1 else [])
+    return _interval(statistic(np.arange(num_items)), drawn, num_items, is_biased=is_biased)
 
 
 def bootstrap_values(
@@ -70,7 +63,23 @@ def bootstrap_values(
 ) -> Interval:
     """Find the 95 % interval of the mean, or median, of figures of items; NaN and infinities are left out."""
     known = np.array([value for value in values if math.isfinite(value)])
+    if known.size == 0:
+        return Interval(float("nan"), float("nan"), float("nan"), 0)
     average = np.median if use_median else np.mean
-    return bootstrap_items(
-        lambda chosen: float(average(known[chosen])), known.size, seed=seed, num_resamples=num_resamples
-    )
+    drawn = average(known[_draw(known.size, num_resamples, seed)], axis=1)
+    return _interval(float(average(known)), np.asarray(drawn), known.size)
+
+
+def _draw(num_items: int, num_resamples: int, seed: int) -> NDArray[np.intp]:
+    """Give the items of each drawn set, [sets, items]."""
+    return np.random.default_rng(seed).integers(num_items, size=(num_resamples, num_items))
+
+
+def _interval(value: float, drawn: NDArray[np.float64], num_items: int, *, is_biased: bool = False) -> Interval:
+    if num_items == 1:
+        return Interval(value, float("nan"), float("nan"), 1)
+    low, high = np.quantile(drawn, [(1.0 - CONFIDENCE) / 2.0, (1.0 + CONFIDENCE) / 2.0])
+    if is_biased:
+        bias = float(drawn.mean()) - value
+        low, high = max(0.0, low - bias), high - bias
+    return Interval(value, float(low), float(high), num_items)

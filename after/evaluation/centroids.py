@@ -1,7 +1,7 @@
 """Timbre references made from folders of recordings, and their file."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -80,22 +80,22 @@ def compute_centroids(folder: str | Path, *, on_progress: Callable[[int, int], N
     return build_references(described)
 
 
-def references_for_phrase(folder: str | Path, stem: str) -> TimbreReferences | None:
-    """Describe how each instrument plays one phrase, from `folder`/<instrument>/<stem>.<suffix>.
+def references_for_phrase(recordings: Mapping[str, Sequence[Path]], stem: str) -> TimbreReferences | None:
+    """Describe how each instrument plays one phrase.
 
     Args:
-        folder: holds one sub-folder per instrument.
+        recordings: audio files by instrument.
         stem: file name without suffix: that of the MIDI file which all of them play.
 
     Returns:
         References, or None if fewer than two instruments play the phrase audibly.
 
     Raises:
-        DataError: if `folder` holds no recordings.
+        AudioError: if a recording cannot be read.
     """
     played = {
         name: [describe_recording(path) for path in paths if path.stem == stem][:1]
-        for name, paths in list_instruments(folder).items()
+        for name, paths in recordings.items()
     }
     audible = {name: given for name, given in played.items() if given and np.isfinite(given[0]).all()}
     return build_references(audible) if len(audible) > 1 else None

@@ -56,13 +56,13 @@ def embed_frames(audio: ArrayLike, sample_rate: int) -> NDArray[np.float32]:
     coefficients = mfcc(audio, sample_rate)
     if coefficients.shape[1] < 2:
         return np.zeros((0, 2 * len(coefficients)), dtype=np.float32)
-    return np.concatenate([coefficients, np.gradient(coefficients, axis=1)]).T
+    return np.asarray(np.concatenate([coefficients, np.gradient(coefficients, axis=1)]).T)
 
 
-def moments_of(frames: NDArray[np.floating]) -> Moments:
+def moments_of(frames: NDArray[np.float32] | NDArray[np.float64]) -> Moments:
     """Reduce frames [L, F] to their moments."""
-    frames = frames.astype(np.float64)
-    return Moments(len(frames), frames.sum(axis=0), frames.T @ frames)
+    exact = frames.astype(np.float64)
+    return Moments(len(exact), exact.sum(axis=0), exact.T @ exact)
 
 
 def pool(parts: Sequence[Moments]) -> Moments:

@@ -84,22 +84,30 @@ def measure_performance(
     """
     settings = settings or PerformanceSettings()
     mono = as_mono(audio)
-    track = track_pitch(mono, sample_rate, hop_length=settings.pitch_hop_length, size=settings.pitch_model)
-    target = find_lone_pitches(notes, track.times_s)
-    target[~np.isin(target, list(CREPE_PITCHES))] = np.nan
     return Performance(
-        pitch=measure_pitch_accuracy(
-            track.pitch,
-            track.is_voiced(settings.voiced_periodicity),
-            target,
-            tolerance_cents=settings.tolerance_cents,
-        ),
+        pitch=measure_pitch(mono, sample_rate, notes, settings),
         notes=_measure_notes(mono, sample_rate, notes, settings.tolerance_s),
         velocity_correlation=correlate_velocity(mono, sample_rate, notes),
         rests_db=measure_rests_db(mono, sample_rate, notes),
         level_db=float(level_db(mono, 1024).max()),
         peak=float(np.abs(mono).max()),
     )
+
+
+def measure_pitch(
+    audio: ArrayLike, sample_rate: int, notes: Sequence[Note], settings: PerformanceSettings
+) -> PitchAccuracy:
+    """Measure only the pitch, as `measure_performance` does.
+
+    Raises:
+        AudioError: if `audio` is empty or not finite.
+        CheckpointError: if CREPE's weights are not installed.
+    """
+    track = track_pitch(audio, sample_rate, hop_length=settings.pitch_hop_length, size=settings.pitch_model)
+    target = find_lone_pitches(notes, track.times_s)
+    target[~np.isin(target, list(CREPE_PITCHES))] = np.nan
+    is_voiced = track.is_voiced(settings.voiced_periodicity)
+    return measure_pitch_accuracy(track.pitch, is_voiced, target, tolerance_cents=settings.tolerance_cents)
 
 
 def _measure_notes(audio: ArrayLike, sample_rate: int, notes: Sequence[Note], tolerance_s: float) -> NoteScore | None:

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
@@ -44,6 +46,23 @@ def log_spectrogram_db(mono: NDArray[np.float32], sample_rate: int, *, hop_lengt
     return np.asarray(20.0 * np.log10(np.maximum(sampled / highest, 10.0 ** (-_RANGE_DB / 20.0))), dtype=np.float32)
 
 
+def draw_spectrogram(axis: Axes, mono: NDArray[np.float32], sample_rate: int) -> AxesImage:
+    """Draw the spectrogram of [T] on a scale of semitones, dB below its loudest point."""
+    hop_length = max(256, mono.size // 2000)
+    image = axis.imshow(
+        log_spectrogram_db(mono, sample_rate, hop_length=hop_length),
+        origin="lower",
+        aspect="auto",
+        extent=(0.0, mono.size / sample_rate, _LOWEST_PITCH, _HIGHEST_PITCH),
+        cmap="magma",
+        vmin=-_RANGE_DB,
+        vmax=0.0,
+    )
+    octaves = range(24, _HIGHEST_PITCH, 12)
+    axis.set_yticks(list(octaves), [f"{440.0 * 2.0 ** ((pitch - 69) / 12):.0f}" for pitch in octaves])
+    return image
+
+
 def draw_render(
     path: str | Path, audio: NDArray[np.float32], sample_rate: int, notes: Sequence[Note], title: str = ""
 ) -> None:
@@ -61,21 +80,11 @@ def draw_render(
     """
     mono = as_mono(audio)
     duration_s = mono.size / sample_rate
-    hop_length = max(256, mono.size // 2000)
     figure = Figure(figsize=(12.0, 7.0), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     sound, roll = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
-    extent = (0.0, duration_s, _LOWEST_PITCH, _HIGHEST_PITCH)
-    image = sound.imshow(
-        log_spectrogram_db(mono, sample_rate, hop_length=hop_length),
-        origin="lower",
-        aspect="auto",
-        extent=extent,
-        cmap="magma",
-    )
-    octaves = range(24, _HIGHEST_PITCH, 12)
+    image = draw_spectrogram(sound, mono, sample_rate)
     sound.set(title=title, ylabel="frequency (Hz)")
-    sound.set_yticks(list(octaves), [f"{440.0 * 2.0 ** ((pitch - 69) / 12):.0f}" for pitch in octaves])
     figure.colorbar(image, ax=sound, label="dB", pad=0.01)
     boxes = [Rectangle((note.onset_s, note.pitch - 0.5), note.duration_s, 1.0) for note in notes]
     collection = PatchCollection(boxes, cmap="viridis", edgecolor="black", linewidth=0.3)

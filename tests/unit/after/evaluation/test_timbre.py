@@ -8,6 +8,7 @@ from after.errors import DataError
 from after.evaluation.centroids import (
     compute_centroids,
     describe_recording,
+    list_instruments,
     load_centroids,
     references_for_phrase,
     save_centroids,
@@ -72,8 +73,9 @@ def test_centroids_find_the_instrument_and_survive_the_file(folder, tmp_path):
 
 
 def test_references_for_one_phrase(folder):
-    assert references_for_phrase(folder, "high").names == ("bright", "dark")
-    assert references_for_phrase(folder, "unknown") is None
+    recordings = list_instruments(folder)
+    assert references_for_phrase(recordings, "high").names == ("bright", "dark")
+    assert references_for_phrase(recordings, "unknown") is None
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", json.dumps({"format": "after timbre centroids", "version": 9})])
