@@ -81,7 +81,7 @@ class EvaluateOptions:
 @click.option("--timbre", multiple=True, metavar="NAME", help="A timbre to play it in; repeatable; default: all.")
 @click.option("--audio", type=_FILE, multiple=True, metavar="FILE", help="Score this recording of --midi instead.")
 @click.option(
-    "--reference", type=_FILE, multiple=True, metavar="AUDIO", help="The same played for real, one for each --audio."
+    "--reference", type=_FILE, multiple=True, metavar="AUDIO", help="The same played for real, one for each recording."
 )
 @click.option("--centroids", type=_FILE, metavar="FILE", help="Timbre references, in place of the bundled ones.")
 @click.option("--json", type=_FILE, metavar="FILE", help="Also write every figure as JSON.")
@@ -148,8 +148,6 @@ def _check(options: EvaluateOptions) -> None:
         raise ConfigError("--out goes with --make-centroids; to write the figures use --json FILE")
     if options.audio and not options.midi:
         raise ConfigError("--audio needs --midi: give the MIDI file that the recording plays")
-    if options.reference and not options.audio:
-        raise ConfigError("--reference goes with --audio; renders are compared with --recordings DIR")
     if options.recordings is None and (options.pairs or options.rename):
         raise ConfigError(f"{'--pairs' if options.pairs else '--rename'} needs --recordings: say where real ones lie")
     if options.pairs and options.audio:

@@ -73,8 +73,9 @@ def _against_real(
     )
 
 
-def _is_within(ranks: Sequence[str], name: str, within: int) -> float:
-    return float(name in ranks[:within]) if ranks else NONE
+def _is_within(ranks: Sequence[str] | None, name: str, within: int) -> float:
+    """Tell whether a name is among the first; silence (no ranks) is wrong, a name that is not judged is no figure."""
+    return NONE if ranks is None or (ranks and name not in ranks) else float(name in ranks[:within])
 
 
 DEFINITIONS = (
@@ -232,9 +233,9 @@ class Confusion:
 def count_confusions(trials: Sequence[Trial]) -> Confusion | None:
     """Count what each timbre is taken for by the classifier, or else by the nearest average; None if nobody judged."""
     pairs = [
-        (trial.timbre, (trial.likeness.classified or trial.likeness.nearest)[0])
+        (trial.timbre, trial.likeness.heard_as or "silence")
         for trial in trials
-        if trial.timbre and (trial.likeness.classified or trial.likeness.nearest)
+        if trial.timbre and trial.likeness.heard_as is not None
     ]
     if not pairs:
         return None

@@ -45,16 +45,22 @@ class Likeness:
     """What a recording's timbre is like.
 
     Attributes:
-        nearest: instruments by the distance of their average recording, nearest first; empty for silence or without
+        nearest: instruments by the distance of their average recording, nearest first; empty for silence, None without
             references.
-        classified: instruments as the classifier ranks them; empty for silence or without classifier.
+        classified: instruments as the classifier ranks them; empty for silence, None without classifier.
         relative_distance: to the real recordings of the instrument asked for: 0 as two real ones of it, 1 as real ones
             of two instruments; NaN without them.
     """
 
-    nearest: tuple[str, ...]
-    classified: tuple[str, ...]
+    nearest: tuple[str, ...] | None
+    classified: tuple[str, ...] | None
     relative_distance: float
+
+    @property
+    def heard_as(self) -> str | None:
+        """Give the instrument it is taken for, by the classifier or else the nearest; "" for silence, None unjudged."""
+        ranks = self.nearest if self.classified is None else self.classified
+        return None if ranks is None else next(iter(ranks), "")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,8 +87,8 @@ class TimbreJudge:
         references = self._references(phrase)
         statistics, space = fingerprint.statistics, self.space
         return Likeness(
-            nearest=tuple(references.rank(statistics)) if references else (),
-            classified=tuple(space.classifier.rank(statistics)) if space else (),
+            nearest=tuple(references.rank(statistics)) if references else None,
+            classified=tuple(space.classifier.rank(statistics)) if space else None,
             relative_distance=space.relative_distance(statistics, instrument or "") if space else float("nan"),
         )
 
@@ -108,11 +114,11 @@ def build_judge(
         described: recordings that the instrument under test does not play; instruments with fewer than
             `MIN_RECORDINGS` get no class.
         real: all recordings.
-        centroids: used instead of the average of the recordings.
+        centroids: used instead of the average of the recordings; that needs a recording of every instrument.
     """
     enough = {name: given for name, given in described.statistics.items() if len(given) >= MIN_RECORDINGS}
     has_space = len(enough) > 1
-    if centroids is None and len(described.statistics) > 1:
+    if centroids is None and len(described.statistics) == len(real.by_instrument) > 1:
         centroids = build_references(described.statistics)
     return TimbreJudge(
         centroids=centroids,

@@ -26,7 +26,7 @@ th.word, td.word { text-align: left; }
 img { max-width: 100%; height: auto; }
 figure { margin: 1em 0 2em; }
 .players { display: flex; gap: 2em; flex-wrap: wrap; }
-.players label { display: flex; flex-direction: column; }
+.players div { display: flex; flex-direction: column; }
 """
 
 
@@ -35,7 +35,7 @@ def build_page(outcome: Outcome, examples: Sequence[Example]) -> str:
 
     Args:
         outcome: what was found.
-        examples: to hear and to see; each takes about 300 kB.
+        examples: to hear and to see; each takes about 0.4 MB.
 
     Returns:
         HTML.
@@ -62,8 +62,8 @@ def build_page(outcome: Outcome, examples: Sequence[Example]) -> str:
 def _settings(outcome: Outcome) -> str:
     given = ", ".join(f"{name} {value}" for name, value in outcome.settings.items() if value is not None)
     return (
-        f"<p>{escape(given)}.</p><p>Intervals hold the true mean in 95 of 100 such evaluations: percentiles of 1000 "
-        "bootstrap draws of items. Real recordings play the same phrases and are measured in the same way.</p>"
+        f"<p>{escape(given)}.</p><p>95 % intervals are percentiles of bootstrap draws of the items, "
+        "the same draws every time. Real recordings play the same phrases and are measured in the same way.</p>"
     )
 
 
@@ -131,7 +131,7 @@ def _examples(outcome: Outcome, examples: Sequence[Example]) -> list[str]:
 
 
 def _player(label: str, audio: bytes) -> str:
-    return f'<label>{label}<audio controls preload="none" src="{embed(audio, "audio/ogg")}"></audio></label>'
+    return f'<div>{label}<audio controls preload="none" src="{embed(audio, "audio/ogg")}"></audio></div>'
 
 
 def _image(picture: bytes, description: str) -> str:

@@ -1,7 +1,7 @@
 """What an evaluation plays, in which timbres, and what it is compared with."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -103,7 +103,6 @@ def plan_given(
     phrases: Sequence[Phrase],
     timbres: Sequence[str],
     *,
-    references: Sequence[Path] = (),
     real: RealRecordings | None = None,
 ) -> list[Task]:
     """Plan to score recordings that exist.
@@ -112,8 +111,7 @@ def plan_given(
         audio: to score.
         phrases: what they play: one for all or one for each.
         timbres: what they should sound like: none, one for all or one for each.
-        references: the same played for real: none or one for each.
-        real: where else the same may be played for real, under the timbre's and the phrase's name.
+        real: where the same may be played for real, under the timbre's and the phrase's name.
 
     Raises:
         ConfigError: if a number does not fit, or `real` has no recordings of a timbre.
@@ -121,19 +119,30 @@ def plan_given(
     for name, given, fits in (
         ("MIDI files", len(phrases), (1, len(audio))),
         ("timbres", len(timbres), (0, 1, len(audio))),
-        ("references", len(references), (0, len(audio))),
     ):
         if given not in fits:
-            allowed = "one for each, in order" if name == "references" else "one for all or one for each"
-            raise ConfigError(f"{len(audio)} recordings and {given} {name}: give {allowed}")
+            raise ConfigError(f"{len(audio)} recordings and {given} {name}: give one for all or one for each")
     tasks = []
     for index, path in enumerate(audio):
         phrase = phrases[min(index, len(phrases) - 1)]
         timbre = timbres[min(index, len(timbres) - 1)] if timbres else None
-        reference = references[index] if references else None
+        reference = None
         if real is not None and timbre is not None:
             _require(timbre, list(real.by_instrument), f"{real.folder} has no recordings of")
             own = real.get(timbre, phrase.name)
-            reference = reference or (own.audio if own is not None else None)
+            reference = own.audio if own is not None else None
         tasks.append(Task(phrase, timbre, reference, path))
     return tasks
+
+
+def with_references(tasks: Sequence[Task], references: Sequence[Path]) -> list[Task]:
+    """Compare tasks with the files given for them, one for each and in order; with none, leave them as they are.
+
+    Raises:
+        ConfigError: if there is another number of files.
+    """
+    if not references:
+        return list(tasks)
+    if len(references) != len(tasks):
+        raise ConfigError(f"{len(references)} references for {len(tasks)} recordings: give one for each, in order")
+    return [replace(task, reference_path=path) for task, path in zip(tasks, references, strict=True)]

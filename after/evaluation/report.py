@@ -9,6 +9,7 @@ import numpy as np
 
 from after.evaluation.bootstrap import Interval
 from after.evaluation.figures import Confusion, Figure
+from after.evaluation.likeness import Likeness
 from after.evaluation.transfer import Transfer
 from after.evaluation.trials import Trial
 
@@ -113,14 +114,16 @@ def _interval(interval: Interval) -> dict[str, object]:
 
 
 def _trial_data(trial: Trial) -> object:
-    shown = 5
-    likeness = dataclasses.replace(
-        trial.likeness, nearest=trial.likeness.nearest[:shown], classified=trial.likeness.classified[:shown]
-    )
-    data = as_json(dataclasses.replace(trial, likeness=likeness))
+    real = dataclasses.replace(trial.real, likeness=_shortened(trial.real.likeness)) if trial.real else None
+    data = as_json(dataclasses.replace(trial, likeness=_shortened(trial.likeness), real=real))
     assert isinstance(data, dict)
     fractions = {"pitch_fraction": trial.pitch_fraction, "onset_fraction": trial.onset_fraction}
     return data | {name: as_json(value) for name, value in fractions.items()}
+
+
+def _shortened(likeness: Likeness) -> Likeness:
+    nearest, classified = (ranks and ranks[:5] for ranks in (likeness.nearest, likeness.classified))
+    return dataclasses.replace(likeness, nearest=nearest, classified=classified)
 
 
 def number(value: float, form: str = ".3f") -> str:

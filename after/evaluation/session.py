@@ -11,7 +11,7 @@ from after.evaluation.figures import FRECHET, compare_distributions, count_confu
 from after.evaluation.likeness import TimbreJudge, build_judge
 from after.evaluation.performance import PerformanceSettings
 from after.evaluation.phrases import Phrase, build_phrase, read_phrase
-from after.evaluation.plan import Task, choose_timbres, plan_given, plan_phrases, plan_recorded
+from after.evaluation.plan import Task, choose_timbres, plan_given, plan_phrases, plan_recorded, with_references
 from after.evaluation.real_recordings import RealRecordings, count_described, describe_recordings
 from after.evaluation.report import Classifier, Outcome
 from after.evaluation.transfer import Transfer, measure_transfer
@@ -48,7 +48,7 @@ class Request:
         midi: files to play; without them the recordings' own, or a built-in phrase.
         timbres: to play in, all if empty.
         audio: recordings to score in place of the instrument.
-        references: the same played for real, for each of `audio`.
+        references: the same played for real, for each recording or render in order; none to look in `recordings`.
         centroids: file of timbre references, None for those of the recordings or the bundled ones.
         seed: of renders and bootstrap.
         max_s: how much of each piece counts, seconds.
@@ -96,7 +96,7 @@ def evaluate(
     """
     real = RealRecordings.find(request.recordings, names=request.names) if request.recordings else None
     instrument = None if request.audio else _open_instrument(request)
-    tasks = _plan(request, real, instrument)
+    tasks = with_references(_plan(request, real, instrument), request.references)
     melodies = _plan_pairs(request, real, instrument) if request.with_pairs and real and instrument else {}
     judge = _listen(request, real, [*tasks, *(task for given in melodies.values() for task in given)], progress)
     scorer = Scorer(settings=PerformanceSettings(pitch_model=request.pitch_model), judge=judge)
@@ -124,7 +124,7 @@ def _open_instrument(request: Request) -> Instrument:
 def _plan(request: Request, real: RealRecordings | None, instrument: Instrument | None) -> list[Task]:
     phrases = [read_phrase(path, max_s=request.max_s) for path in request.midi]
     if instrument is None:
-        return plan_given(request.audio, phrases, request.timbres, references=request.references, real=real)
+        return plan_given(request.audio, phrases, request.timbres, real=real)
     if real is not None and not phrases:
         timbres = choose_timbres(instrument.timbres, request.timbres, real)
         missing = [name for name in instrument.timbres if name not in timbres]

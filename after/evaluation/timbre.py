@@ -91,19 +91,3 @@ def build_references(recordings: Mapping[str, Sequence[NDArray[np.float32]]]) ->
     scale = np.sqrt(np.square(residuals).sum(axis=0) / freedom)
     scale = np.maximum(scale, 1e-3 * max(float(scale.max()), 1.0))  # a feature that never varies must not decide
     return TimbreReferences(tuple(audible), means.astype(np.float32), scale.astype(np.float32))
-
-
-def identify_rate(asked: Sequence[str], ranks: Sequence[Sequence[str]], *, within: int = 1) -> float:
-    """Give the share of recordings whose asked instrument is among the nearest `within`.
-
-    Args:
-        asked: instrument asked for, one per recording.
-        ranks: instruments by distance from `TimbreReferences.rank`, one list per recording; empty for silence.
-        within: how many of the nearest count.
-
-    Returns:
-        0..1; NaN without recordings.
-    """
-    if not asked:
-        return float("nan")
-    return sum(name in rank[:within] for name, rank in zip(asked, ranks, strict=True)) / len(asked)

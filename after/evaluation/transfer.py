@@ -121,7 +121,7 @@ def measure_transfer(
                         phrase=phrase.name,
                         octaves=(notes[0].pitch - phrase.notes[0].pitch) // 12,
                         pitch_accuracy=measure_pitch(audio, player.sample_rate, notes, settings).raw,
-                        heard_as=(likeness.classified or likeness.nearest or ("",))[0],
+                        heard_as=likeness.heard_as or "",
                     )
                 )
                 on_progress()

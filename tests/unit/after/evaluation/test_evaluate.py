@@ -16,7 +16,7 @@ from after.evaluation.plan import plan_phrases, plan_recorded
 from after.evaluation.real_recordings import RealRecordings, describe_recordings
 from after.evaluation.report import Outcome, build_report
 from after.evaluation.session import Request, evaluate
-from after.evaluation.trials import Scorer, render_tasks, score_all
+from after.evaluation.trials import Recording, Scorer, render_tasks, score_all
 from after.midi import Note, write_midi
 from tests.toy_orchestra import FALLOFFS, RATE, Orchestra, write_recordings
 
@@ -79,6 +79,19 @@ def test_one_timbre_for_all_is_recognised_at_chance_and_far_away(judged):
     assert frechet.value.value > 1.3 * frechet.real.value
 
 
+def test_silence_and_unknown_timbres_in_the_figures(judged):
+    tasks, judge = judged
+    phrase, audio = tasks[0].phrase, np.zeros((1, 2 * RATE), dtype=np.float32)
+    organ = Orchestra()
+    organ.set_timbre("dark")
+    scorer = Scorer(settings=TINY, judge=judge)
+    silent = scorer.score(Recording(phrase, "dark", audio, RATE)).trial
+    unknown = scorer.score(Recording(phrase, "gong", organ.render(phrase.notes, 2.0), RATE)).trial
+    assert summarise([silent])["timbre_classifier_accuracy"].value.value == 0.0
+    assert "timbre_classifier_accuracy" not in summarise([unknown])
+    assert count_confusions([silent, unknown]).heard == ("dark", "gong", "silence")
+
+
 def test_report_is_strict_json():
     tasks = plan_phrases([Phrase("tune", NOTES)], ["bright"])
     trials = [s.trial for s in score_all(Scorer(settings=TINY, judge=TimbreJudge()), render_tasks(Orchestra(), tasks))]
@@ -137,7 +150,7 @@ def test_command_makes_centroids(tmp_path):
         (["--out", "c.json"], "--make-centroids"),
         (["--pairs"], "--pairs needs --recordings"),
         (["--rename", "a=b"], "--rename needs --recordings"),
-        (["--reference", "a.wav"], "--reference goes with --audio"),
+        (["--timbre", "cello", "--reference", "a", "--reference", "b"], "2 references for 1 recordings"),
         (["--pairs", "--recordings", "real", "--audio", "a", "--midi", "m"], "leave --audio away"),
         (["--recordings", "nowhere"], "nowhere is not a folder"),
         (["--recordings", "real", "--rename", "x=y"], "no sub-folder x"),
@@ -149,7 +162,10 @@ def test_command_makes_centroids(tmp_path):
         (["--midi", "none.mid"], "none.mid is not a file"),
         (["--json", "real"], "real"),
         (["--audio", "a", "--audio", "b", "--audio", "c", "--midi", "m.mid", "--midi", "m.mid"], "one for each"),
-        (["--audio", "a.wav", "--midi", "m.mid", "--reference", "b", "--reference", "c"], "one for each, in order"),
+        (
+            ["--audio", "a.wav", "--midi", "m.mid", "--reference", "b", "--reference", "c"],
+            "2 references for 1 recordings",
+        ),
     ],
 )
 def test_command_refuses_what_does_not_fit(tmp_path, arguments, message):

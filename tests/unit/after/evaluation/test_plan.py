@@ -6,7 +6,7 @@ import pytest
 from after.audio import write_audio
 from after.errors import ConfigError, DataError
 from after.evaluation.phrases import Phrase, build_phrase, move_into_range, read_phrase
-from after.evaluation.plan import choose_timbres, plan_given, plan_phrases, plan_recorded
+from after.evaluation.plan import choose_timbres, plan_given, plan_phrases, plan_recorded, with_references
 from after.evaluation.real_recordings import RealRecordings, count_described, describe_recordings
 from after.midi import Note, write_midi
 from tests.toy_orchestra import write_recordings
@@ -73,8 +73,13 @@ def test_given_recordings_find_their_counterparts(real):
     assert (second.reference_path, second.audio_path) == (None, Path("b"))
     with pytest.raises(ConfigError, match="2 recordings and 3 timbres"):
         plan_given([Path("a"), Path("b")], [TUNE], ["a", "b", "c"])
-    with pytest.raises(ConfigError, match="1 references"):
-        plan_given([Path("a"), Path("b")], [TUNE], [], references=[Path("c")])
+    assert [task.reference_path for task in with_references([first, second], [Path("x"), Path("y")])] == [
+        Path("x"),
+        Path("y"),
+    ]
+    assert with_references([first], []) == [first]
+    with pytest.raises(ConfigError, match="1 references for 2 recordings"):
+        with_references([first, second], [Path("c")])
 
 
 def test_played_and_silent_recordings_teach_no_timbre(real):

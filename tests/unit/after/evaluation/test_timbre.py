@@ -13,7 +13,7 @@ from after.evaluation.centroids import (
     references_for_phrase,
     save_centroids,
 )
-from after.evaluation.timbre import TimbreReferences, build_references, identify_rate
+from after.evaluation.timbre import TimbreReferences, build_references
 
 RATE = 44100
 
@@ -53,13 +53,6 @@ def test_silent_recordings_are_no_reference():
         build_references({"a": [np.ones(2, dtype=np.float32)], "b": [np.full(2, np.nan, dtype=np.float32)]})
     with pytest.raises(DataError):
         build_references({})
-
-
-def test_identify_rate():
-    assert identify_rate(["a", "b"], [["a", "b"], ["a", "b"]]) == 0.5
-    assert identify_rate(["a", "b"], [["a", "b"], ["a", "b"]], within=2) == 1.0
-    assert identify_rate(["a"], [[]]) == 0.0
-    assert np.isnan(identify_rate([], []))
 
 
 def test_centroids_find_the_instrument_and_survive_the_file(folder, tmp_path):
