@@ -30,14 +30,14 @@ def command(
     rename: tuple[str, ...],
     max_seconds: float,
 ) -> None:
-    """Play MIDI files with sampled instruments: references for `after evaluate --reference-phrases`.
+    """Play MIDI files with sampled instruments: references for `after evaluate --recordings`.
 
     Nothing is varied; a piece is transposed by octaves where an instrument cannot play it, and the MIDI file beside
     each recording says what is played.
 
     \b
     after play_samples song.mid --instruments samples --out references
-    after evaluate --midi song.mid --reference-phrases references
+    after evaluate --midi song.mid --recordings references
     """  # noqa: D301 - click reads the backspace as "do not wrap"
     from rich.console import Console
     from rich.progress import Progress

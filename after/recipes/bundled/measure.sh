@@ -3,8 +3,8 @@
 #
 #   after/recipes/bundled/measure.sh SAMPLES MIDI WORK INSTRUMENT.safetensors
 #
-# Everything is made below WORK: references of the demo melody, timbre references from phrases with another seed than
-# the training's, and results as text and JSON.
+# Everything is made below WORK: references of the demo melody, phrases with another seed than the training's, and
+# results as text, JSON and a page to look at and to listen to.
 set -eu
 
 samples=$1 midi=$2 work=$3 instrument=$4
@@ -28,6 +28,8 @@ if [ ! -e "$work/centroids.json" ]; then
     for pair in $names; do mv "$work/other_phrases/${pair%=*}" "$work/other_phrases/${pair#*=}"; done
     after evaluate --make-centroids "$work/other_phrases" --out "$work/centroids.json"
 fi
-after evaluate --instrument "$instrument" --midi "$demo" --reference-phrases "$work/references" \
+after evaluate --instrument "$instrument" --midi "$demo" --recordings "$work/references" \
     --save "$work/renders" --json "$work/evaluation.json" | tee "$work/evaluation.txt"
+after evaluate --instrument "$instrument" --recordings "$work/other_phrases" --pairs \
+    --json "$work/phrases.json" --html "$work/phrases.html" | tee "$work/phrases.txt"
 after bench "$instrument" --json "$work/bench.json" | tee "$work/bench.txt"
