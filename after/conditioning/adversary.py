@@ -102,6 +102,16 @@ def group_loss(logits: Tensor, group: Tensor) -> Tensor:
     return total / known.sum().clamp_min(1)
 
 
+def confusion_loss(logits: Tensor) -> Tensor:
+    """Give how far guesses [B, G] are from "could be any group", in nats; 0 where all groups are equally likely.
+
+    For an encoder whose critic has its own optimiser and learns on the detached structure. It leaves less than
+    `reverse_gradient` does: there, misleading the critic pays, and a misleading code still tells the group. Source:
+    Tzeng et al. 2015, "Simultaneous deep transfer across domains and tasks", arXiv 1510.02192, section 3.
+    """
+    return -logits.log_softmax(dim=1).mean() - math.log(logits.size(1))
+
+
 class PitchCritic(nn.Module):
     """Guess which pitch classes and octaves an excerpt holds from its timbre.
 
