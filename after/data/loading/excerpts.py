@@ -2,20 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from after.conditioning.roll import piano_roll
+from after.conditioning.adversary import NUM_CLASSES, NUM_OCTAVES, pitch_shares
+from after.data.loading.structures import NotesReader, PitchLoudnessReader, StructureReader, structure_reader
 from after.data.records import Kind, SourceRecord
 from after.data.store import Split, Store
 from after.errors import DataError
-
-NOTES_ARRAYS = ("notes", "transcribed_notes")
-"""Where a chunk's notes are looked for: those of a score go before those of a transcription."""
 
 TimbreFrom = Literal["group", "file"]
 
@@ -28,11 +26,16 @@ class Batch:
         latents: [B, L, D].
         structure: [B, L, S].
         timbre_latents: [B, L', D] of elsewhere in the same group or file; see `ExcerptSettings.timbre_from`.
+        group: [B] int64, the index of the item's group in `Excerpts.groups`.
+        timbre_pitches: [B, 23], what was played where the timbre comes from, see `pitch_shares`; zeros where that is
+            not known, or not asked for.
     """
 
     latents: Tensor
     structure: Tensor
     timbre_latents: Tensor
+    group: Tensor
+    timbre_pitches: Tensor
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +50,8 @@ class ExcerptSettings:
         timbre_from: where the timbre excerpt comes from: another file of the group (where it has one), or another
             chunk of the same file (where it has one).
         kinds: what an excerpt is cut from. Silence never gives a timbre; copies, transposed and at another tempo, do.
+        structure: `midi`, `pitch_loudness` or `learned`.
+        with_pitches: whether `Batch.timbre_pitches` is wanted.
     """
 
     latents_name: str
@@ -55,6 +60,8 @@ class ExcerptSettings:
     frame_rate: float
     timbre_from: TimbreFrom = "group"
     kinds: tuple[Kind, ...] = ("recording", "copy", "silence")
+    structure: str = "midi"
+    with_pitches: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +71,6 @@ class _Chunk:
     key: str
     origin: str
     num_frames: int
-    notes_name: str
     kind: Kind
 
 
@@ -92,9 +98,14 @@ class Excerpts:
         """Index all chunks of a split.
 
         Raises:
-            DataError: if the split is empty, has no notes, or its chunks are shorter than a crop.
+            DataError: if the split is empty, has not what the structure is made of, or its chunks are shorter than a
+                crop.
         """
         self.settings = settings
+        self._reader: StructureReader = structure_reader(
+            settings.structure, latents_name=settings.latents_name, frame_rate=settings.frame_rate
+        )
+        self._pitch_readers = (NotesReader(settings.frame_rate), PitchLoudnessReader())
         self._store = store
         self._split_code = ("train", "validation").index(split)
         self._chunk_samples = int(store.manifest["chunk_samples"])
@@ -105,10 +116,8 @@ class Excerpts:
             if record.split == split:
                 self._index(record)
         if not self._drawn:
-            raise DataError(
-                f"{store.path} has no {split} recordings with notes: prepare it with MIDI beside the audio, or with "
-                "--feature transcription"
-            )
+            what = "recordings with notes" if settings.structure == "midi" else f"{settings.structure} recordings"
+            raise DataError(f"{store.path} has no {split} {what}: {self._reader.remedy}")
         self._names = sorted(self._drawn)
 
     @property
@@ -128,21 +137,30 @@ class Excerpts:
         numbers = range(batch_size) if items is None else items
         rngs = (np.random.default_rng((seed, self._split_code, iteration, item)) for item in numbers)
         columns = zip(*(self._item(rng) for rng in rngs), strict=True)
-        return Batch(*(torch.from_numpy(np.stack(rows).astype(np.float32)) for rows in columns))
+        latents, structure, timbre_latents, group, pitches = (np.stack(rows) for rows in columns)
+        return Batch(
+            torch.from_numpy(latents.astype(np.float32)),
+            torch.from_numpy(structure),
+            torch.from_numpy(timbre_latents.astype(np.float32)),
+            torch.from_numpy(group),
+            torch.from_numpy(pitches),
+        )
 
     def timbre_excerpts(self, group: str, count: int, seed: int = 0) -> Tensor:
         """Draw excerpts [count, timbre_frames, D] of one group's recordings, from their chunks in turn."""
         rng = np.random.default_rng((seed, self._split_code))
         chunks = [chunk for chunk in self._sounding[group] if chunk.kind == "recording"]
         order = rng.permutation(len(chunks))
-        rows = [self._timbre(rng, chunks[order[index % len(chunks)]]) for index in range(count)]
+        places = [
+            (chunk, self._timbre_start(rng, chunk)) for chunk in (chunks[order[i % len(chunks)]] for i in range(count))
+        ]
+        rows = [self._latents(chunk, start, self.settings.timbre_frames) for chunk, start in places]
         return torch.from_numpy(np.stack(rows).astype(np.float32))
 
     def _index(self, record: SourceRecord) -> None:
         """Note where the chunks of a recording lie."""
         settings = self.settings
-        names = [name for name in NOTES_ARRAYS if self._store.has(record.chunk_key(0), name)]
-        if not names:
+        if not self._reader.has(self._store, record.chunk_key(0)):
             return
         self._store.read_rows(record.chunk_key(0), settings.latents_name, 0, 0)  # says so where there are none
         chunk_frames = int(self._chunk_samples / self._hop)
@@ -150,33 +168,39 @@ class Excerpts:
         for index, key in enumerate(record.chunk_keys()):
             left = record.num_samples - index * self._chunk_samples
             num_frames = min(chunk_frames, int(np.ceil(left / self._hop)))
-            chunk = _Chunk(key, record.original or record.source, num_frames, names[0], record.kind)
+            chunk = _Chunk(key, record.original or record.source, num_frames, record.kind)
             if record.kind in settings.kinds:
                 self._drawn.setdefault(record.group, []).append(chunk)
             if record.kind != "silence":
                 self._sounding.setdefault(record.group, []).append(chunk)
 
-    def _item(self, rng: np.random.Generator) -> tuple[NDArray[np.float16], NDArray[np.float32], NDArray[np.float16]]:
-        """Draw latents [L, D], structure [L, S] and timbre latents [L', D]."""
-        group = self._names[int(rng.integers(len(self._names)))]
-        chunks = self._drawn[group]
+    def _item(self, rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
+        """Draw latents [L, D], structure [L, S], timbre latents [L', D], the group, and the timbre's pitches [23]."""
+        group = int(rng.integers(len(self._names)))
+        chunks = self._drawn[self._names[group]]
         chunk = chunks[int(rng.integers(len(chunks)))]
-        crop_frames = self.settings.crop_frames
+        crop_frames, timbre_frames = self.settings.crop_frames, self.settings.timbre_frames
         start = int(rng.integers(max(0, chunk.num_frames - crop_frames) + 1))
-        frame_rate = self.settings.frame_rate
-        notes = self._store.read(chunk.key, (chunk.notes_name,))[chunk.notes_name]
-        structure = piano_roll(notes, crop_frames, frame_rate=frame_rate, start_s=start / frame_rate).T
-        return self._latents(chunk, start, crop_frames), structure, self._other(rng, self._sounding[group], chunk)
+        structure = self._reader.read(self._store, chunk.key, start, crop_frames)
+        other = self._other(rng, self._sounding[self._names[group]], chunk)
+        place = self._timbre_start(rng, other)
+        return (
+            self._latents(chunk, start, crop_frames),
+            structure,
+            self._latents(other, place, timbre_frames),
+            np.array(group, dtype=np.int64),
+            self._pitches(other, place),
+        )
 
-    def _other(self, rng: np.random.Generator, chunks: list[_Chunk], chunk: _Chunk) -> NDArray[np.float16]:
-        """Draw the excerpt that gives the timbre; from the chunk itself only where there is no other."""
+    def _other(self, rng: np.random.Generator, chunks: list[_Chunk], chunk: _Chunk) -> _Chunk:
+        """Draw the chunk that gives the timbre: the chunk itself only where there is no other."""
         for _ in range(8):
             other = chunks[int(rng.integers(len(chunks)))]
             if self._fits(other, chunk):
-                return self._timbre(rng, other)
+                return other
         # one long file among short ones, a short one among long ones, or a single file
         others = [candidate for candidate in chunks if self._fits(candidate, chunk)]
-        return self._timbre(rng, others[int(rng.integers(len(others)))] if others else other)
+        return others[int(rng.integers(len(others)))] if others else other
 
     def _fits(self, other: _Chunk, chunk: _Chunk) -> bool:
         """Tell whether a chunk may give the timbre of another."""
@@ -185,9 +209,20 @@ class Excerpts:
         is_same = other.origin == chunk.origin
         return is_same and other.key != chunk.key if self.settings.timbre_from == "file" else not is_same
 
-    def _timbre(self, rng: np.random.Generator, chunk: _Chunk) -> NDArray[np.float16]:
-        start = int(rng.integers(max(0, chunk.num_frames - self.settings.timbre_frames) + 1))
-        return self._latents(chunk, start, self.settings.timbre_frames)
+    def _timbre_start(self, rng: np.random.Generator, chunk: _Chunk) -> int:
+        return int(rng.integers(max(0, chunk.num_frames - self.settings.timbre_frames) + 1))
+
+    def _pitches(self, chunk: _Chunk, start: int) -> NDArray[np.float32]:
+        """Give the shares of pitch classes and octaves where a timbre comes from, [23]; zeros if nothing tells them."""
+        shares = np.zeros(NUM_CLASSES + NUM_OCTAVES, dtype=np.float32)
+        if not self.settings.with_pitches:
+            return shares
+        for reader in self._pitch_readers:
+            if reader.has(self._store, chunk.key):
+                frames = reader.read(self._store, chunk.key, start, self.settings.timbre_frames)
+                shares = pitch_shares(torch.from_numpy(frames)[None])[0].numpy()
+                break
+        return shares
 
     def _latents(self, chunk: _Chunk, start: int, num_frames: int) -> NDArray[np.float16]:
         return self._store.read_rows(chunk.key, self.settings.latents_name, start, start + num_frames)

@@ -1,7 +1,7 @@
 """Training items: latents that say where they come from, under the notes of that place, beside another file's."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,10 @@ def test_shapes(store: Store) -> None:
     assert batch.latents.shape == (5, CROP_FRAMES, 2)
     assert batch.structure.shape == (5, CROP_FRAMES, 256)
     assert batch.timbre_latents.shape == (5, TIMBRE_FRAMES, 2)
-    assert {part.dtype for part in (batch.latents, batch.structure, batch.timbre_latents)} == {torch.float32}
+    assert batch.group.shape == (5,)
+    assert batch.timbre_pitches.shape == (5, 23)
+    floats = (batch.latents, batch.structure, batch.timbre_latents, batch.timbre_pitches)
+    assert {part.dtype for part in floats} == {torch.float32}
 
 
 def test_an_excerpt_is_a_run_of_frames_inside_one_file(store: Store, batch: Batch) -> None:
@@ -149,8 +152,28 @@ def test_groups_are_drawn_equally_often(store: Store, batch: Batch) -> None:
 
 
 def assert_equal(first: Batch, second: Batch) -> None:
-    for name in ("latents", "structure", "timbre_latents"):
-        assert torch.equal(getattr(first, name), getattr(second, name))
+    for field in fields(Batch):
+        assert torch.equal(getattr(first, field.name), getattr(second, field.name))
+
+
+def test_a_batch_names_the_groups_of_its_items(store: Store, batch: Batch) -> None:
+    names = read(store).groups
+    assert [names[int(group)] for group in batch.group] == [group for group, _ in groups_of(store, batch.latents)]
+
+
+def test_pitches_are_those_that_sound_where_the_timbre_comes_from(store: Store) -> None:
+    batch = read(store, with_pitches=True).batch(0, 40)
+    sources = [record.source for record in store.sources()]
+    for latents, shares in zip(batch.timbre_latents, batch.timbre_pitches, strict=True):
+        name = sources[int(latents[0, 0])].removeprefix("set/").removesuffix(".wav")
+        rows = [(n.onset_s, n.duration_s, n.pitch, n.velocity) for n in notes_of(name, FILES[name])]
+        start_s = float(latents[0, 1]) / RATE
+        roll = piano_roll(np.array(rows, dtype=np.float32), TIMBRE_FRAMES, frame_rate=RATE, start_s=start_s)[:128]
+        heard = {pitch % 12 for pitch in np.flatnonzero(roll.any(axis=1))}
+        # a note may begin or end between this chunk and the next
+        if int(latents[0, 1]) % CHUNK_FRAMES + TIMBRE_FRAMES < CHUNK_FRAMES:
+            assert set(np.flatnonzero(shares[:12].numpy() > 1e-6)) == heard
+    assert not read(store).batch(0, 40).timbre_pitches.any()
 
 
 def test_a_batch_depends_on_seed_and_iteration_alone(store: Store) -> None:
@@ -164,7 +187,7 @@ def test_a_batch_depends_on_seed_and_iteration_alone(store: Store) -> None:
 def test_processes_draw_their_shares_of_one_batch(store: Store) -> None:
     excerpts = read(store)
     shares = [excerpts.batch(7, 6, seed=1, items=items) for items in (range(0, 2), range(2, 6))]
-    joined = (torch.cat([getattr(s, n) for s in shares]) for n in ("latents", "structure", "timbre_latents"))
+    joined = (torch.cat([getattr(share, field.name) for share in shares]) for field in fields(Batch))
     assert_equal(Batch(*joined), excerpts.batch(7, 6, seed=1))
 
 
