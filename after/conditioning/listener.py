@@ -53,7 +53,7 @@ class LiveLoudness(Streaming):
 class Listener(Streaming):
     """Follow pitch and loudness of audio and lay them out as `after.conditioning.pitch_loudness` does.
 
-    A frame tells of the sound up to its end, so there is no lag; it is judged from the last 18 to 55 ms, the loudness
+    A frame tells of the sound up to its end, so there is no lag; it is judged from the last 18 to 63 ms, the loudness
     from the last `loudness_window` samples.
 
     Args:

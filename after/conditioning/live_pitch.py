@@ -12,11 +12,11 @@ from torch.nn import functional as F
 
 from after.streaming.contract import Streaming, keep_last
 
-LOWEST_HZ, HIGHEST_HZ = 40.0, 2000.0
+LOWEST_HZ, HIGHEST_HZ = 32.0, 2000.0
 """Range of pitches that are found."""
 
 _CUTOFF_HZ = 4000.0  # of the filter in front: differences then change little from lag to lag, and hiss counts less
-_SHORT_S, _LONG_S = 0.0175, 0.030  # what is compared with its past, for lags up to _SPLIT_S and for longer ones
+_SHORT_S, _LONG_S = 0.0175, 0.032  # what is compared with its past, for lags up to _SPLIT_S and for longer ones
 _SPLIT_S = 0.0113
 
 
@@ -24,7 +24,7 @@ class LivePitch(Streaming):
     """Find the pitch of the last few periods of every frame.
 
     The newest samples are compared with what came one lag earlier. So a high note is judged from the last 18 to 29 ms
-    and a low one, below 88 Hz, from up to 55 ms: notes are found as soon as their own period allows.
+    and a low one, below 88 Hz, from up to 63 ms: notes are found as soon as their own period allows.
 
     Args:
         sample_rate: Hz; the highest pitch is a ninth of it at most, as shorter periods are taken for two.

@@ -35,7 +35,7 @@ def listen(audio: Audio, sample_rate: int = 44100, hop: int = 1024) -> Features:
     whole = audio[: len(audio) // hop * hop]
     listener = Listener(sample_rate, hop=hop)
     features, _ = listener.listen(torch.from_numpy(whole)[None, :, None], listener.init_state(1))
-    return features[0, -(-sample_rate // 15 // hop) :].double().numpy()
+    return features[0, -(-sample_rate // 14 // hop) :].double().numpy()
 
 
 def cents(found_hz: Features, f0_hz: ArrayLike) -> Features:
@@ -43,7 +43,7 @@ def cents(found_hz: Features, f0_hz: ArrayLike) -> Features:
 
 
 @pytest.mark.parametrize("sample_rate", [16000, 44100, 48000])
-@pytest.mark.parametrize("f0_hz", [41.2, 55.0, 87.9, 98.3, 233.1, 440.0, 987.8, 1900.0])
+@pytest.mark.parametrize("f0_hz", [33.0, 41.2, 55.0, 87.9, 98.3, 233.1, 440.0, 987.8, 1900.0])
 def test_it_finds_steady_tones(f0_hz: float, sample_rate: int) -> None:
     f0_hz = min(f0_hz, 0.107 * sample_rate)  # at 16 kHz a period of 8.4 samples is taken for two
     found = listen(tone(steady(f0_hz, sample_rate), sample_rate), sample_rate)
