@@ -72,10 +72,30 @@ class Model(nn.Module):
         self.num_denoiser_states = denoiser.num_states
 
     @torch.jit.ignore
+    def forward(
+        self,
+        x_t: Tensor,
+        t: Tensor,
+        structure: Tensor,
+        timbre_latents: Tensor,
+        timbre_noise: Tensor,
+        keep_structure: Tensor,
+        keep_timbre: Tensor,
+    ) -> Tensor:
+        """Do what `predict` does with the timbre of excerpts [B, L', D], to which noise [B, E] is added; for training.
+
+        Returns:
+            prediction [B, L, D].
+        """
+        timbre = self.timbre_encoder(timbre_latents) + timbre_noise
+        prediction: Tensor = self.predict(x_t, t, structure, timbre, keep_structure, keep_timbre)
+        return prediction
+
+    @torch.jit.ignore
     def predict(
         self, x_t: Tensor, t: Tensor, structure: Tensor, timbre: Tensor, keep_structure: Tensor, keep_timbre: Tensor
     ) -> Tensor:
-        """Predict for whole excerpts, with conditions dropped per item; what training calls.
+        """Predict for whole excerpts, with conditions dropped per item.
 
         Args:
             x_t: [B, L, D], on the objective's path.

@@ -1,5 +1,6 @@
 """An untrained instrument of a few thousand weights that is neither silent nor deaf: for tests of what plays."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,12 +42,18 @@ class TinyInstrument:
         return Path(path)
 
 
-def make_tiny_instrument(*codec_overrides: str) -> TinyInstrument:
-    """Build one from the tiny presets, always with the same weights."""
+def make_tiny_instrument(*codec_overrides: str, preset: str = "tiny", model: Sequence[str] = ()) -> TinyInstrument:
+    """Build one from the tiny presets, always with the same weights.
+
+    Args:
+        codec_overrides: settings of the codec, `key=value`.
+        preset: of the model.
+        model: settings of the model.
+    """
     with torch.random.fork_rng():
         torch.manual_seed(0)
         codec_settings = load_settings(CodecTrainingSettings, "codec_tiny", codec_overrides).codec
-        model_settings = load_settings(DiffusionTrainingSettings, "tiny", ()).model
+        model_settings = load_settings(DiffusionTrainingSettings, preset, model).model
         codec = build_codec(codec_settings).eval()
         model = build_model(model_settings, codec_settings.num_latents).eval()
         for parameter in model.parameters():  # gates, output and nulls start at zero and would hide everything else

@@ -10,7 +10,7 @@ from after.diffusion.transformer import TransformerDenoiser
 from after.diffusion.unet import UNetDenoiser
 from after.settings import DenoiserSettings, ObjectiveSettings, SamplerSettings
 
-_OWN_SAMPLERS = {"flow": "euler", "epsilon": "ddim", "edm": "heun"}
+_OWN_SAMPLERS = {"flow": "euler", "epsilon": "ddim", "edm": "ddim"}
 _OWN_DISTRIBUTIONS = {"flow": "logit_normal", "epsilon": "uniform"}
 
 

@@ -11,14 +11,14 @@ from torch import Tensor
 
 from after.diffusion.objective import Objective, draw_path_times, per_item
 
-FIRST_ANGLE = 0.05
-"""Radians at t = 0. At 0 the data would be (x - noise) / 0: here errors of the network grow 20 times at most."""
+FIRST_ANGLE = 0.1
+"""Radians at t = 0. At 0 the data would be (x - noise) / 0; from here errors of the network grow 10 times at most."""
 
 
 class Epsilon(Objective):
     """x_t = sin(angle) data + cos(angle) noise, where the angle goes from almost 0 to pi / 2; unit variance all along.
 
-    The network predicts the noise. A stream starts from noise alone, which leaves out the 5 % of data in x_0.
+    The network predicts the noise. A stream starts from noise alone, which leaves out the 10 % of data in x_0.
 
     Args:
         time_distribution: of the times in training, `uniform` or `logit_normal`.

@@ -57,6 +57,8 @@ class Level(nn.Module):
         width: features of this level, for noisy latents and for structure.
     """
 
+    num_states: int
+
     def __init__(self, descent: Blocks, ascent: Blocks, below: Union["Level", Lowest], *, width: int) -> None:
         super().__init__()
         self.descent = descent

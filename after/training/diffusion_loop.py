@@ -18,7 +18,7 @@ from after.data.store import Store
 from after.errors import DataError
 from after.model import Model, build_model
 from after.settings import DiffusionTrainingSettings, DropoutSettings
-from after.training.device import autocast
+from after.training.device import autocast, compiled
 from after.training.distributed import from_primary, on_primary, process_group, share
 from after.training.loop import Task, open_run, run_task
 from after.training.outcome import Outcome
@@ -60,7 +60,7 @@ def compute_loss(
     """Give the objective's loss of one batch; all randomness comes from the generator (on the CPU).
 
     Args:
-        model: in training or evaluation mode.
+        model: in training or evaluation mode; may be compiled.
         batch: all items, or this rank's.
         settings: the training.
         generator: draws for the whole batch, on every rank the same.
@@ -74,11 +74,10 @@ def compute_loss(
     t = objective.draw_times(count, generator)[rows].to(place)
     noise = torch.randn((count, *data.shape[1:]), generator=generator)[rows].to(place)
     keep_structure, keep_timbre = (x[rows].to(place) for x in draw_conditions(count, settings.dropout, generator))
-    timbre = model.timbre_encoder(excerpt)
-    shift = torch.randn((count, timbre.size(1)), generator=generator)[rows].to(place)
-    timbre = timbre + settings.model.timbre.noise * shift
+    shift = torch.randn((count, model.timbre_size), generator=generator)[rows].to(place)
     x_t = objective.mix(data, noise, t)
-    prediction = model.predict(x_t, t, structure, timbre, keep_structure, keep_timbre)
+    timbre_noise = settings.model.timbre.noise * shift
+    prediction: Tensor = model(x_t, t, structure, excerpt, timbre_noise, keep_structure, keep_timbre)
     return objective.loss(prediction, data, noise, t)
 
 
@@ -164,13 +163,15 @@ def train_diffusion(
         frame_rate = network.sample_rate / network.hop_length
         name = from_primary(on_primary(lambda: _encode(store_path, network, settings)) or "")
         snapshot = {"kind": "diffusion", "codec": table, "latents": name, **to_dict(settings)}
-        with Store.open(store_path) as store, open_run(run_folder, snapshot, training) as run:
+        defaults = to_dict(DiffusionTrainingSettings())
+        with Store.open(store_path) as store, open_run(run_folder, snapshot, training, defaults) as run:
             torch.manual_seed(training.seed)
             model = build_model(settings.model, network.num_latents).to(place)
+            learner = compiled(model, training.compile, place)
             train, held_out = _read_excerpts(store, settings, name, frame_rate)
             parts = _Parts(model, network, train, held_out, run)
             task = Task(
-                updates=Updates(model, lambda batch, i: _update_loss(model, batch, settings, i, items), training),
+                updates=Updates(model, lambda batch, i: _update_loss(learner, batch, settings, i, items), training),
                 run=run,
                 settings=training,
                 audio_s=training.batch_size * settings.crop_frames / frame_rate,

@@ -47,14 +47,25 @@ class Task(Generic[T]):
     validate: Callable[[int], float]
 
 
-def open_run(folder: str | Path, snapshot: Mapping[str, object], settings: TrainingSettings) -> Run:
+def open_run(
+    folder: str | Path,
+    snapshot: Mapping[str, object],
+    settings: TrainingSettings,
+    defaults: Mapping[str, object] | None = None,
+) -> Run:
     """Open a run folder: rank 0 holds and writes it, the other ranks read it.
+
+    Args:
+        folder: made if need be.
+        snapshot: of all settings.
+        settings: of the updates.
+        defaults: as for `Run.open`.
 
     Raises:
         CheckpointError: as `Run.open`.
         TrainingError: on the other ranks, if rank 0 could not.
     """
-    run = on_primary(lambda: Run.open(folder, snapshot, keep=settings.keep))
+    run = on_primary(lambda: Run.open(folder, snapshot, keep=settings.keep, defaults=defaults))
     return Run.follow(folder, snapshot) if run is None else run
 
 

@@ -56,6 +56,7 @@ class Run:
         resume: bool = True,
         keep: int = 2,
         changeable: Sequence[str] = CHANGEABLE,
+        defaults: Mapping[str, object] | None = None,
     ) -> Self:
         """Make the folder, or take up the run in it.
 
@@ -65,6 +66,7 @@ class Run:
             resume: False refuses a folder that already holds checkpoints.
             keep: how many of the newest checkpoints stay, beside the best one.
             changeable: dotted keys (with everything below) that may differ from the stored settings.
+            defaults: what holds for settings that the stored ones, written by an older version, do not name.
 
         Raises:
             CheckpointError: other model settings (the keys are named), in use by another process, or not to be resumed.
@@ -74,7 +76,7 @@ class Run:
         run = cls(folder, given, keep=keep)
         run._lock.acquire()
         try:
-            run._check(resume, changeable)
+            run._check(resume, changeable, defaults or {})
             for leftover in (folder / "checkpoints").glob(".*.tmp"):
                 leftover.unlink()
             replace_file(folder / "settings.json", (json.dumps(given, indent=2, sort_keys=True) + "\n").encode())
@@ -166,7 +168,7 @@ class Run:
         """Close the run."""
         self.close()
 
-    def _check(self, resume: bool, changeable: Sequence[str]) -> None:
+    def _check(self, resume: bool, changeable: Sequence[str], defaults: Mapping[str, object]) -> None:
         path = self.folder / "settings.json"
         if not list_checkpoints(self.folder):
             return
@@ -176,7 +178,7 @@ class Run:
             stored = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, json.JSONDecodeError) as error:
             raise CheckpointError(f"cannot read {path} ({error}): restore it, or use a new run folder") from error
-        differing = list(_differences(stored, self.snapshot))
+        differing = list(_differences(_completed(stored, defaults), self.snapshot))
         fixed = [f"{key} was {old}, now {new}" for key, old, new in differing if not _is_below(key, changeable)]
         if fixed:
             raise CheckpointError(
@@ -214,6 +216,14 @@ def _differences(old: object, new: object, prefix: str = "") -> Iterator[tuple[s
             yield from _differences(old.get(key, "absent"), new.get(key, "absent"), f"{prefix}.{key}".lstrip("."))
     elif old != new:
         yield prefix, old, new
+
+
+def _completed(stored: object, defaults: object) -> object:
+    """Add what tables of settings lack."""
+    if not isinstance(stored, dict) or not isinstance(defaults, Mapping):
+        return stored
+    missing = {key: value for key, value in defaults.items() if key not in stored}
+    return missing | {key: _completed(value, defaults.get(key)) for key, value in stored.items()}
 
 
 def _is_below(key: str, roots: Sequence[str]) -> bool:

@@ -37,6 +37,10 @@ def settings(*overrides: str) -> DiffusionTrainingSettings:
     return load_settings(DiffusionTrainingSettings, "tiny", (*small, *overrides))
 
 
+def differing_names(first: Path, second: Path) -> set[str]:
+    return final_tensors(first).keys() ^ final_tensors(second).keys()
+
+
 def stored_names(store: Path) -> list[str]:
     with Store.open(store) as opened:
         return opened.names(opened.keys()[0])
@@ -108,6 +112,20 @@ def test_mixed_precision_learns_the_same_in_less_detail(given: Given) -> None:
     train(given, "run", "training.precision=bf16")
     assert logged(Path("run"), "loss") == pytest.approx(logged(given.straight, "loss"), rel=0.05)
     assert all(tensor.dtype != torch.bfloat16 for tensor in read_weights("run")[0].values())
+
+
+def test_what_is_compiled_is_what_learns(given: Given, monkeypatch: pytest.MonkeyPatch) -> None:
+    really_compile, asked = torch.compile, []
+
+    def compile_eagerly(module: torch.nn.Module) -> object:
+        asked.append(type(module).__name__)
+        return really_compile(module, backend="eager")
+
+    monkeypatch.setattr(torch, "compile", compile_eagerly)
+    train(given, "run", "training.compile=yes", "training.iterations=2")
+    assert asked == ["Model"]
+    assert logged(Path("run"), "loss") == pytest.approx(logged(given.straight, "loss")[:2], rel=1e-5)
+    assert differing_names(Path("run"), given.straight) == set()
 
 
 def test_a_seed_decides_everything(given: Given) -> None:

