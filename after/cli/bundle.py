@@ -38,7 +38,7 @@ def command(run: Path, codec: Path | None, store: Path, out: Path, **options: An
     """Assemble an instrument file from RUN, a run folder of `after train` (or one of its checkpoints).
 
     The averaged weights are taken and stored as float16. Each group of the training data (its folder's name) becomes
-    a named timbre.
+    a named timbre, and the excerpts behind them a map of timbres, which `after map` shows.
 
     \b
     after bundle runs/piano --codec runs/codec --store data/store -o piano.safetensors

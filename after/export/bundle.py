@@ -1,7 +1,7 @@
-"""An instrument file from a diffusion run, its codec and its training data: half-precision weights, named timbres."""
+"""An instrument file from a diffusion run, its codec and its data: half-precision weights, named timbres, their map."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -11,6 +11,7 @@ import after
 from after.checkpoint import latest_checkpoint, load_into, read_snapshot, read_weights, write_checkpoint
 from after.codec.foreign.archive import is_foreign
 from after.codec.load import AnyCodec, open_codec, stored_tensors
+from after.conditioning.map_fit import FittedMap, fit_timbre_map
 from after.config import from_dict, to_dict
 from after.data.extract.latents import codec_hash
 from after.data.loading.excerpts import Excerpts, ExcerptSettings
@@ -19,6 +20,7 @@ from after.data.store import Store
 from after.errors import CheckpointError, DataError, ExportError
 from after.files import written_atomically
 from after.instrument import Attributes
+from after.instrument.stored_map import MAP_TABLE, MAP_WEIGHTS
 from after.model import Model, build_model
 from after.settings import ModelSettings
 
@@ -102,7 +104,7 @@ def bundle(job: BundleJob, out: str | Path) -> dict[str, object]:
 
     Raises:
         CheckpointError: if run and codec are missing or do not belong together.
-        DataError: if the store lacks the latents of the run or a group that was named.
+        DataError: if the store lacks the latents of the run or a group that was named, or a timbre is not finite.
         ExportError: if the file would be larger than allowed, or two timbres would have the same name.
     """
     out = Path(out)
@@ -110,11 +112,14 @@ def bundle(job: BundleJob, out: str | Path) -> dict[str, object]:
         raise ExportError(f"{out} has no suffix .safetensors: an instrument file needs it")
     trained = load_trained(job.run, job.codec)
     with Store.open(job.store) as store:
-        timbres, records = _timbres(job, trained, store)
+        excerpts, records = _excerpts(job, trained, store)
+    timbres = {name: vectors.mean(0).clamp(-1.0, 1.0) for name, vectors in excerpts.items()}
+    fitted = fit_timbre_map(excerpts, timbres)
     tensors = {f"timbres.{name}": vector for name, vector in timbres.items()}
+    tensors[MAP_WEIGHTS] = fitted.timbre_map.weights
     for prefix, stored in (("codec", stored_tensors(trained.codec)), ("model", trained.model.state_dict())):
         tensors |= {f"{prefix}.{name}": tensor for name, tensor in stored.items()}
-    snapshot = _snapshot(job, trained, records)
+    snapshot = _snapshot(job, trained, records) | {MAP_TABLE: _map_table(fitted)}
     try:
         with written_atomically(out) as temporary:
             write_checkpoint(temporary, tensors, snapshot, half=True)
@@ -141,8 +146,10 @@ def count_iterations(source: Path) -> int:
     return int(state.get("iteration", state.get("iterations", 0))) if isinstance(state, Mapping) else 0
 
 
-def _timbres(job: BundleJob, trained: Trained, store: Store) -> tuple[dict[str, Tensor], dict[str, list[SourceRecord]]]:
-    """Average the timbre of each group's training excerpts; also give the records behind each."""
+def _excerpts(
+    job: BundleJob, trained: Trained, store: Store
+) -> tuple[dict[str, Tensor], dict[str, list[SourceRecord]]]:
+    """Give the timbres [N, E] of each group's training excerpts, by the group's name, and the records behind each."""
     keys = store.keys("train")
     if not keys or not store.has(keys[0], trained.latents_name):
         raise DataError(f"{job.store} has no {trained.latents_name}: name the store that the run was trained on")
@@ -159,7 +166,7 @@ def _timbres(job: BundleJob, trained: Trained, store: Store) -> tuple[dict[str, 
     )
     group_of = _names(job, excerpts.groups)
     timbres = {
-        name: _mean_timbre(trained.model, excerpts.timbre_excerpts(group, job.num_excerpts))
+        name: _timbres_of(trained.model, excerpts.timbre_excerpts(group, job.num_excerpts))
         for name, group in group_of.items()
     }
     sources = [record for record in store.sources() if record.split == "train" and record.kind == "recording"]
@@ -187,10 +194,17 @@ def _frames(snapshot: Mapping[str, object]) -> int:
 
 
 @torch.inference_mode()
-def _mean_timbre(model: Model, excerpts: Tensor) -> Tensor:
-    """Average the timbres of excerpts [N, L, D] to [E], within +-1."""
-    vectors = torch.cat([model.timbre_encoder(batch) for batch in torch.split(excerpts, _BATCH)])
-    return vectors.mean(0).clamp(-1.0, 1.0)
+def _timbres_of(model: Model, excerpts: Tensor) -> Tensor:
+    """Give the timbres [N, E] of excerpts [N, L, D]."""
+    return torch.cat([model.timbre_encoder(batch) for batch in torch.split(excerpts, _BATCH)])
+
+
+def _map_table(fitted: FittedMap) -> dict[str, object]:
+    """Give what the instrument's file says about its map."""
+    return {
+        "positions": {name: list(place) for name, place in fitted.positions.items()},
+        "quality": asdict(fitted.quality),
+    }
 
 
 def _snapshot(job: BundleJob, trained: Trained, records: Mapping[str, Sequence[SourceRecord]]) -> dict[str, object]:

@@ -31,6 +31,7 @@ def describe_instrument(path: str | Path) -> list[str]:
         f"{instrument.num_latents} latents, latency {instrument.latency_samples} samples ({latency_ms:.1f} ms)",
         *_foreign_codec(instrument.manifest.get("codec")),
         f"  timbres     {', '.join(instrument.timbres) or 'none named'}",
+        f"  map         {_map(instrument)}",
         f"  plays with  {_pairs(instrument.manifest.get('attributes'))}",
         *_description(instrument.manifest.get("description")),
     ]
@@ -68,6 +69,12 @@ def _description(table: object) -> Iterator[str]:
         yield "  recordings"
         width = max((len(name) for name in credits), default=0)
         yield from (f"    {name:<{width}}  {text}" for name, text in credits.items())
+
+
+def _map(instrument: Instrument) -> str:
+    if not instrument.has_map:
+        return "none"
+    return f"of {len(instrument.map_positions)} named timbres; after map shows it"
 
 
 def _pairs(table: object) -> str:

@@ -1,7 +1,7 @@
 """Export an instrument or a codec as one TorchScript file that streams in nn~, in the plugin and in Python."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from after.audio import read_audio
 from after.checkpoint import read_snapshot
 from after.codec.load import load_codec
 from after.codec.streamer import CodecStreamer
+from after.conditioning.timbre_map import TimbreMap
 from after.config import to_dict
 from after.controls import CONTROLS, STREAM_CONTROLS
 from after.errors import AudioError, CheckpointError, ExportError
@@ -21,6 +22,7 @@ from after.export.bundle import load_trained
 from after.export.check import check_codec, check_operators, check_protocol, check_round_trip
 from after.export.check_instrument import check_instrument, measure_speed
 from after.instrument.loading import InstrumentParts, read_parts, table_of
+from after.instrument.stored_map import MAP_TABLE
 from after.manifest import EXPORT_SUFFIX, SCHEMA_VERSION
 from after.streamer import NUM_VOICES, Streamer
 from after.streaming.archive import compile_module, pack, unpack
@@ -92,6 +94,8 @@ def export_instrument(job: InstrumentJob, out: str | Path, *, report: Report = l
         "model": parts.snapshot["model"],
         "description": parts.snapshot.get("description", {}),
     }
+    if parts.timbre_map is not None:
+        manifest[MAP_TABLE] = _map_table(parts, parts.timbre_map)
     _finish(scripted, manifest, out, report)
     return manifest
 
@@ -162,7 +166,20 @@ def _with_timbres(parts: InstrumentParts, files: Mapping[str, Path]) -> Instrume
             raise AudioError(f"{path} is too short for a timbre: give a second or more")
         latents = parts.codec.encode(torch.from_numpy(audio[None, :, :num_samples].copy()))
         timbres[name] = parts.model.timbre_encoder(latents.mT)[0]
-    return InstrumentParts(codec=parts.codec, model=parts.model, timbres=timbres, snapshot=parts.snapshot)
+    return replace(parts, timbres=timbres)
+
+
+@torch.inference_mode()
+def _map_table(parts: InstrumentParts, timbre_map: TimbreMap) -> Manifest:
+    """Give the map for the manifest: weights, and the places of all named timbres, those of audio files too."""
+    positions = {
+        name: list(parts.positions[name])
+        if name in parts.positions
+        else [round(float(place), 4) for place in timbre_map.locate(vector[None].float())[0]]
+        for name, vector in parts.timbres.items()
+    }
+    weights = [[[round(x, 4) for x in vector] for vector in row] for row in timbre_map.weights.tolist()]
+    return {**table_of(parts.snapshot, MAP_TABLE), "positions": positions, "weights": weights}
 
 
 def _speeds(loaded: Any, name: str, codec: Any) -> dict[str, float]:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 import after
+from after.conditioning.timbre_map import TimbreMap
 from after.errors import InstrumentError
 from after.instrument.attributes import Attributes
 from after.instrument.events import HeldNotes, NoteEvent, events_of
@@ -35,6 +36,8 @@ class Instrument:
         num_latents: of the codec, D.
         latency_samples: from a note event to its sound, beside the host's buffer.
         timbres: names that `set_timbre` takes.
+        has_map: whether it has a map of timbres, for `timbre_at`, `set_timbre_at` and `locate`.
+        map_positions: places (x, y) of the named timbres on it, within +-1.
         manifest: settings and description.
         attributes: how it plays; change them with `set`.
     """
@@ -50,6 +53,9 @@ class Instrument:
         self.num_latents = loaded.num_latents
         self.latency_samples = loaded.hop_length + loaded.codec_latency_samples
         self.timbres = tuple(self._presets)
+        self._map = loaded.timbre_map
+        self.has_map = self._map is not None
+        self.map_positions = dict(loaded.positions)
         self.manifest = loaded.manifest
         self.attributes = Attributes()
         self._timbre = next(iter(self._presets.values()), torch.zeros(loaded.timbre_size))
@@ -79,19 +85,41 @@ class Instrument:
             InstrumentError: unknown name, audio shorter than about 0.2 s, a vector of another size, or numbers that are
                 not finite.
         """
-        if isinstance(timbre, str):
-            self._timbre = self._preset(timbre)
-        elif timbre.ndim == 1:
-            if timbre.size != self._timbre_size:
-                raise InstrumentError(f"a timbre has {self._timbre_size} numbers, {timbre.size} were given")
-            self._timbre = _checked(torch.from_numpy(np.array(timbre, dtype=np.float32)))
-        else:
-            self._timbre = _checked(self._encode_timbre(timbre))
+        self._timbre = self._vector(timbre)
 
     @property
     def timbre(self) -> NDArray[np.float32]:
         """Give the timbre in use, [E] within +-1."""
         return np.array(self._timbre.numpy())
+
+    def set_timbre_at(self, x: float, y: float) -> None:
+        """Choose the timbre at a place of the map; raises as `timbre_at` does."""
+        self._timbre = torch.from_numpy(self.timbre_at(x, y))
+
+    def timbre_at(self, x: float, y: float) -> NDArray[np.float32]:
+        """Give the timbre [E] at a place of the map; beyond +-1 that of the edge.
+
+        Raises:
+            InstrumentError: if the instrument has no map, or a coordinate is no number.
+        """
+        timbre_map = self._need_map()
+        if math.isnan(x) or math.isnan(y):
+            raise InstrumentError(f"the place ({x}, {y}) is NaN: give numbers from -1 to 1")
+        with torch.inference_mode():
+            return np.array(timbre_map(torch.tensor([[x, y]], dtype=torch.float32))[0].numpy())
+
+    def locate(self, timbre: str | NDArray[np.float32]) -> tuple[float, float]:
+        """Give the place (x, y) of the map whose timbre is nearest to one, which is given as to `set_timbre`.
+
+        Raises:
+            InstrumentError: if the instrument has no map, or `set_timbre` would refuse the timbre.
+        """
+        timbre_map = self._need_map()
+        if isinstance(timbre, str) and timbre in self.map_positions:
+            return self.map_positions[timbre]
+        with torch.inference_mode():
+            x, y = timbre_map.locate(self._vector(timbre)[None])[0].tolist()
+        return x, y
 
     def set(self, **attributes: float) -> None:
         """Change attributes (see `Attributes`); a change of steps or guidance starts the network's memory anew.
@@ -200,6 +228,21 @@ class Instrument:
                 progress(stop / num_frames)
         self.reset(seed)
         return np.concatenate(output, axis=1)[:, self._lag_samples : self._lag_samples + num_samples]
+
+    def _need_map(self) -> TimbreMap:
+        if self._map is None:
+            raise InstrumentError("this instrument has no map of timbres: make its file again with after bundle")
+        return self._map
+
+    def _vector(self, timbre: str | NDArray[np.float32]) -> torch.Tensor:
+        """Give the timbre [E] of a name, a vector or audio."""
+        if isinstance(timbre, str):
+            return self._preset(timbre)
+        if timbre.ndim != 1:
+            return _checked(self._encode_timbre(timbre))
+        if timbre.size != self._timbre_size:
+            raise InstrumentError(f"a timbre has {self._timbre_size} numbers, {timbre.size} were given")
+        return _checked(torch.from_numpy(np.array(timbre, dtype=np.float32)))
 
     def _preset(self, name: str) -> torch.Tensor:
         if name not in self._presets:

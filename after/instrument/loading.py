@@ -1,7 +1,7 @@
 """Read instrument files: weights with settings (.safetensors) or an exported stream (.ts)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -11,8 +11,10 @@ from torch import Tensor
 from after.checkpoint import load_into, read_checkpoint
 from after.codec.load import AnyCodec, rebuild_codec
 from after.conditioning.roll import ROLL_CHANNELS
+from after.conditioning.timbre_map import TimbreMap
 from after.config import from_dict
 from after.errors import CheckpointError, ExportError, InstrumentError
+from after.instrument.stored_map import MAP_TABLE, MAP_WEIGHTS, Positions, read_positions, restore_map
 from after.manifest import EXPORT_SUFFIX, read_manifest
 from after.model import Model, build_model
 from after.settings import ModelSettings
@@ -40,12 +42,14 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InstrumentParts:
-    """What an instrument's weights file holds, in evaluation mode."""
+    """What an instrument's weights file holds, in evaluation mode; without a map, `timbre_map` is None."""
 
     codec: AnyCodec
     model: Model
     timbres: Mapping[str, Tensor]
     snapshot: Mapping[str, object]
+    timbre_map: TimbreMap | None = None
+    positions: Positions = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,6 +65,8 @@ class LoadedInstrument:
         codec_latency_samples: by which `play` lags.
         timbres: named vectors [E].
         manifest: settings and description.
+        timbre_map: places to timbres, where there is a map.
+        positions: of the named timbres on it.
     """
 
     engine: Engine
@@ -71,6 +77,8 @@ class LoadedInstrument:
     codec_latency_samples: int
     timbres: Mapping[str, Tensor]
     manifest: Mapping[str, object]
+    timbre_map: TimbreMap | None = None
+    positions: Positions = field(default_factory=dict)
 
 
 def read_parts(path: str | Path) -> InstrumentParts:
@@ -86,7 +94,15 @@ def read_parts(path: str | Path) -> InstrumentParts:
     model = build_model(from_dict(ModelSettings, table_of(snapshot, "model")), codec.num_latents)
     load_into(model, _under("model.", tensors))
     timbres = {name: vector.float() for name, vector in _under("timbres.", tensors).items()}
-    return InstrumentParts(codec=codec, model=model.eval(), timbres=timbres, snapshot=snapshot)
+    weights = tensors.get(MAP_WEIGHTS)
+    return InstrumentParts(
+        codec=codec,
+        model=model.eval(),
+        timbres=timbres,
+        snapshot=snapshot,
+        timbre_map=None if weights is None else restore_map(weights, model.timbre_size),
+        positions={} if weights is None else read_positions(table_of(snapshot, MAP_TABLE)),
+    )
 
 
 def load_engine(path: Path) -> LoadedInstrument:
@@ -113,6 +129,8 @@ def load_engine(path: Path) -> LoadedInstrument:
         codec_latency_samples=codec.latency_samples,
         timbres=parts.timbres,
         manifest=parts.snapshot,
+        timbre_map=parts.timbre_map,
+        positions=parts.positions,
     )
 
 
@@ -131,6 +149,7 @@ def _load_export(path: Path) -> LoadedInstrument:
     timbre_size = _number(manifest, "timbre_size")
     engine = cast(Engine, module.eval())
     _warm_up(engine, timbre_size)
+    stored_map = table_of(manifest, MAP_TABLE) if MAP_TABLE in manifest else {}
     return LoadedInstrument(
         engine=engine,
         sample_rate=_number(manifest, "sample_rate"),
@@ -140,6 +159,8 @@ def _load_export(path: Path) -> LoadedInstrument:
         codec_latency_samples=_number(manifest, "codec_latency_samples"),
         timbres={name: torch.tensor(vector, dtype=torch.float32) for name, vector in timbres.items()},
         manifest=manifest,
+        timbre_map=restore_map(stored_map.get("weights"), timbre_size) if stored_map else None,
+        positions=read_positions(stored_map) if stored_map else {},
     )
 
 

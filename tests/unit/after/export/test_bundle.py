@@ -94,6 +94,21 @@ def test_timbres_are_means_of_the_training_recordings(runs: TinyRuns) -> None:
     assert {tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()} == {torch.float16}
 
 
+def test_a_bundle_has_a_map_of_its_timbres(runs: TinyRuns) -> None:
+    assert bundle(runs).exit_code == 0
+    instrument = Instrument.load("tiny.safetensors")
+    assert list(instrument.map_positions) == ["clarinet", "sf_oboe"]
+    for name, place in instrument.map_positions.items():
+        instrument.set_timbre(name)
+        np.testing.assert_allclose(instrument.timbre_at(*place), instrument.timbre, atol=5e-3)
+    quality = instrument.manifest["map"]["quality"]
+    assert quality["num_excerpts"] == 128
+    assert quality["trustworthiness"] > 0.8
+    first = Path("tiny.safetensors").read_bytes()
+    assert bundle(runs).exit_code == 0
+    assert Path("tiny.safetensors").read_bytes() == first
+
+
 def test_the_file_says_what_it_is(runs: TinyRuns) -> None:
     result = bundle(runs, "--license", "CC-BY-4.0", "--rename", "sf_oboe=oboe")
     assert "CC-BY-4.0" in result.stdout
