@@ -52,12 +52,12 @@ class TimbreMap(nn.Module):
         """
         places = torch.zeros(1, 2, dtype=timbre.dtype, device=timbre.device)
         item = torch.arange(timbre.size(0), device=timbre.device)
-        reach = 1.0
+        reach, num_numbers = 1.0, self.weights.size(2)
         for num_points in [41, 9, 9, 9, 9]:
             side = torch.linspace(-reach, reach, num_points, dtype=timbre.dtype, device=timbre.device)
             offsets = torch.cartesian_prod(side, side)
             candidates = (places[:, None] + offsets).clamp(-1.0, 1.0)
-            timbres = self.forward(candidates.flatten(0, 1)).unflatten(0, candidates.shape[:2])
+            timbres = self.forward(candidates.flatten(0, 1)).view(candidates.size(0), candidates.size(1), num_numbers)
             best = (timbres - timbre[:, None]).square().sum(2).argmin(1)
             places = candidates.expand(timbre.size(0), -1, -1)[item, best]
             reach = 2.0 * reach / (num_points - 1)

@@ -13,7 +13,6 @@ from after.audio import read_audio
 from after.checkpoint import read_snapshot
 from after.codec.load import load_codec
 from after.codec.streamer import CodecStreamer
-from after.conditioning.timbre_map import TimbreMap
 from after.config import to_dict
 from after.controls import CONTROLS, STREAM_CONTROLS
 from after.errors import AudioError, CheckpointError, ExportError
@@ -93,9 +92,8 @@ def export_instrument(job: InstrumentJob, out: str | Path, *, report: Report = l
         "codec": parts.snapshot["codec"],
         "model": parts.snapshot["model"],
         "description": parts.snapshot.get("description", {}),
+        **_map_entry(parts),
     }
-    if parts.timbre_map is not None:
-        manifest[MAP_TABLE] = _map_table(parts, parts.timbre_map)
     _finish(scripted, manifest, out, report)
     return manifest
 
@@ -170,8 +168,11 @@ def _with_timbres(parts: InstrumentParts, files: Mapping[str, Path]) -> Instrume
 
 
 @torch.inference_mode()
-def _map_table(parts: InstrumentParts, timbre_map: TimbreMap) -> Manifest:
+def _map_entry(parts: InstrumentParts) -> Manifest:
     """Give the map for the manifest: weights, and the places of all named timbres, those of audio files too."""
+    timbre_map = parts.timbre_map
+    if timbre_map is None:
+        return {}
     positions = {
         name: list(parts.positions[name])
         if name in parts.positions
@@ -179,7 +180,7 @@ def _map_table(parts: InstrumentParts, timbre_map: TimbreMap) -> Manifest:
         for name, vector in parts.timbres.items()
     }
     weights = [[[round(x, 4) for x in vector] for vector in row] for row in timbre_map.weights.tolist()]
-    return {**table_of(parts.snapshot, MAP_TABLE), "positions": positions, "weights": weights}
+    return {MAP_TABLE: {**table_of(parts.snapshot, MAP_TABLE), "positions": positions, "weights": weights}}
 
 
 def _speeds(loaded: Any, name: str, codec: Any) -> dict[str, float]:
