@@ -95,7 +95,7 @@ def write_files(
 def _write(path: Path, text: str) -> None:
     with written_atomically(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-    click.echo(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+    click.echo(f"{path}: {path.stat().st_size / 1e3:.0f} kB")
 
 
 def _print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
