@@ -131,8 +131,8 @@ def command(**arguments: Any) -> None:
 
     What takes long: the full CREPE network, half a second of one core per second of audio, for the render and for the
     real recording. Twenty timbres with two phrases of 8 s each take some seven minutes of one core, with
-    --pitch-model tiny one. --pairs renders N x N phrases: 400 take some seven minutes more. Nothing is printed before the
-    end.
+    --pitch-model tiny one. --pairs renders N x N phrases: 400 take some seven minutes more. Nothing is printed before
+    the end.
     """
     options = EvaluateOptions(**arguments)
     if options.make_centroids is not None:
