@@ -3,34 +3,19 @@
 import torch
 from torch import Tensor, nn
 
+from after.conditioning.learned import LearnedStructure, build_learned_structure
+from after.conditioning.pitch_loudness import PITCH_LOUDNESS_CHANNELS
 from after.conditioning.roll import ROLL_CHANNELS
 from after.conditioning.structure import build_structure_encoder
 from after.conditioning.timbre import TimbreEncoder
 from after.diffusion.build import build_denoiser, build_sampler
 from after.diffusion.denoiser import Denoiser
+from after.diffusion.guidance import branch_weight, branches_needed
 from after.diffusion.objective import per_item
 from after.diffusion.samplers import Sampler
-from after.settings import ModelSettings
+from after.settings import ModelSettings, StructureSettings
 from after.streaming.combine import Serial
 from after.streaming.noise import frame_noise
-
-
-def branches_needed(guidance_structure: float, guidance_timbre: float) -> list[int]:
-    """Tell which branches the guidance strengths need, as bits: 1 sees the structure, 2 the timbre, 3 both, 0 none.
-
-    prediction = f(0) + g_structure (f(structure) - f(0)) + g_timbre (f(both) - f(structure)), so terms with weight
-    zero drop out: one branch when both strengths are 1, two when they are equal or the structure's is 1, else three.
-    The weights add up to 1 and estimates of data and noise are affine in what is predicted, so it does not matter which
-    of them is guided.
-    Source: Ho and Salimans 2022, arXiv 2207.12598, equation 6, nested as in Brooks et al. 2023, arXiv 2211.09800,
-    equation 3.
-    """
-    needed = [3]
-    if guidance_structure != guidance_timbre:
-        needed.append(1)
-    if guidance_structure != 1.0:
-        needed.append(0)
-    return needed
 
 
 class Model(nn.Module):
@@ -46,6 +31,7 @@ class Model(nn.Module):
         num_latents: D.
         timbre_size: E.
         width: of the structure features.
+        code: learns structure from latents; None where it is played.
     """
 
     def __init__(
@@ -58,8 +44,10 @@ class Model(nn.Module):
         num_latents: int,
         timbre_size: int,
         width: int,
+        code: LearnedStructure | None = None,
     ) -> None:
         super().__init__()
+        self.code = code
         self.num_latents = num_latents
         self.timbre_size = timbre_size
         self.structure_encoder = structure_encoder
@@ -77,19 +65,34 @@ class Model(nn.Module):
         x_t: Tensor,
         t: Tensor,
         structure: Tensor,
+        structure_noise: Tensor,
         timbre_latents: Tensor,
         timbre_noise: Tensor,
         keep_structure: Tensor,
         keep_timbre: Tensor,
-    ) -> Tensor:
-        """Do what `predict` does with the timbre of excerpts [B, L', D], to which noise [B, E] is added; for training.
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Do what `predict` does with what a store holds; for training.
+
+        Args:
+            x_t: [B, L, D], on the objective's path.
+            t: [B], where on it.
+            structure: [B, L, S], or the latents [B, L, D] from which structure is learned.
+            structure_noise: [B, L, S], standard normal, for learned structure.
+            timbre_latents: excerpts [B, L', D].
+            timbre_noise: [B, E], added to their timbres.
+            keep_structure: [B] bool.
+            keep_timbre: [B] bool.
 
         Returns:
-            prediction [B, L, D].
+            prediction [B, L, D], and the structure [B, L, S] and timbre [B, E] behind it, without noise.
         """
-        timbre = self.timbre_encoder(timbre_latents) + timbre_noise
-        prediction: Tensor = self.predict(x_t, t, structure, timbre, keep_structure, keep_timbre)
-        return prediction
+        timbre = self.timbre_encoder(timbre_latents)
+        seen = structure
+        if self.code is not None:
+            structure = self.code(structure)
+            seen = self.code.with_noise(structure, structure_noise)
+        prediction: Tensor = self.predict(x_t, t, seen, timbre + timbre_noise, keep_structure, keep_timbre)
+        return prediction, structure, timbre
 
     @torch.jit.ignore
     def predict(
@@ -194,7 +197,7 @@ class Model(nn.Module):
         parts = prediction.chunk(len(branches))
         total = torch.zeros_like(parts[0])
         for index, branch in enumerate(branches):
-            total = total + _branch_weight(branch, guidance_structure, guidance_timbre) * parts[index]
+            total = total + branch_weight(branch, guidance_structure, guidance_timbre) * parts[index]
         return total
 
     @torch.jit.ignore
@@ -246,15 +249,6 @@ class Model(nn.Module):
         return torch.cat(outputs, dim=1)
 
 
-def _branch_weight(branch: int, guidance_structure: float, guidance_timbre: float) -> float:
-    """Give the weight of a branch's prediction in the sum that `branches_needed` explains."""
-    if branch == 3:
-        return guidance_timbre
-    if branch == 1:
-        return guidance_structure - guidance_timbre
-    return 1.0 - guidance_structure
-
-
 def build_model(settings: ModelSettings, num_latents: int) -> Model:
     """Build a model with fresh weights.
 
@@ -265,7 +259,7 @@ def build_model(settings: ModelSettings, num_latents: int) -> Model:
     timbre, structure, width = settings.timbre, settings.structure, settings.denoiser.structure_width
     return Model(
         build_structure_encoder(
-            ROLL_CHANNELS, width, num_blocks=structure.num_blocks, kernel_size=structure.kernel_size
+            structure_channels(structure), width, num_blocks=structure.num_blocks, kernel_size=structure.kernel_size
         ),
         TimbreEncoder(
             num_latents,
@@ -279,4 +273,25 @@ def build_model(settings: ModelSettings, num_latents: int) -> Model:
         num_latents=num_latents,
         timbre_size=timbre.size,
         width=width,
+        code=_build_code(structure, num_latents),
+    )
+
+
+def structure_channels(settings: StructureSettings) -> int:
+    """Give the channels S of the structure that a model is played with."""
+    played = {"midi": ROLL_CHANNELS, "pitch_loudness": PITCH_LOUDNESS_CHANNELS, "learned": settings.code_size}
+    return played[settings.kind]
+
+
+def _build_code(settings: StructureSettings, num_latents: int) -> LearnedStructure | None:
+    """Build the encoder that learns structure, where it is learned."""
+    if settings.kind != "learned":
+        return None
+    return build_learned_structure(
+        num_latents,
+        settings.code_size,
+        width=settings.code_width,
+        num_blocks=settings.code_blocks,
+        kernel_size=settings.kernel_size,
+        noise_level=settings.code_noise,
     )

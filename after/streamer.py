@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from after.codec.load import AnyCodec
 from after.codec.streamer import CodecStreamer
 from after.conditioning.note_signals import NoteSignals
-from after.model import Model, branches_needed
+from after.diffusion.guidance import branches_needed
+from after.model import Model
 from after.streaming.controlled import Controlled
 from after.streaming.host import check_block, describe_method, is_stale
 from after.streaming.noise import frame_noise

@@ -9,6 +9,7 @@ from after.settings.codec_training import (
 )
 from after.settings.denoiser import DenoiserSettings, UNetSettings
 from after.settings.diffusion import ObjectiveSettings, SamplerSettings
+from after.settings.disentangling import DisentanglingSettings, TimbreFirstSettings
 from after.settings.model import (
     DiffusionTrainingSettings,
     DropoutSettings,
@@ -26,6 +27,7 @@ __all__ = [
     "CodecTrainingSettings",
     "DenoiserSettings",
     "DiffusionTrainingSettings",
+    "DisentanglingSettings",
     "DropoutSettings",
     "ModelSettings",
     "ObjectiveSettings",
@@ -33,6 +35,7 @@ __all__ = [
     "SamplerSettings",
     "SpectralLossSettings",
     "StructureSettings",
+    "TimbreFirstSettings",
     "TimbreSettings",
     "TrainingSettings",
     "UNetSettings",

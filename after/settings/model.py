@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from after.settings.checks import require, require_at_least, require_shares
+from after.settings.checks import require, require_at_least, require_choice, require_shares
 from after.settings.denoiser import DenoiserSettings
 from after.settings.diffusion import ObjectiveSettings, SamplerSettings
+from after.settings.disentangling import DisentanglingSettings, TimbreFirstSettings
 from after.settings.optimization import TrainingSettings
 
 
@@ -13,18 +14,29 @@ class StructureSettings:
     """The structure encoder.
 
     Attributes:
-        kind: what structure is made of; `midi` is a piano roll with velocities and onsets.
+        kind: what structure is made of: `midi` (a piano roll with velocities and onsets), `pitch_loudness` (of a
+            monophonic recording or live audio), or `learned` (a narrow code of any audio's latents).
         num_blocks: residual blocks.
         kernel_size: taps of their convolutions over time.
+        code_size: numbers per frame of a learned structure.
+        code_width: features of the encoder that learns it.
+        code_blocks: its residual blocks.
+        code_noise: standard deviation of the noise that training adds to the code, which lies within +-1.
     """
 
     kind: str = "midi"
     num_blocks: int = 2
     kernel_size: int = 9
+    code_size: int = 8
+    code_width: int = 128
+    code_blocks: int = 3
+    code_noise: float = 0.25
 
     def __post_init__(self) -> None:
-        require_at_least(1, "model.structure", self, "num_blocks", "kernel_size")
-        require(self.kind == "midi", f"model.structure.kind is {self.kind!r}; this version knows 'midi'")
+        table = "model.structure"
+        require_at_least(1, table, self, "num_blocks", "kernel_size", "code_size", "code_width", "code_blocks")
+        require_at_least(0, table, self, "code_noise")
+        require_choice(table, self, "kind", "midi", "pitch_loudness", "learned")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,6 +100,8 @@ class DiffusionTrainingSettings:
         model: the generative model.
         training: the run.
         dropout: of the conditions.
+        disentangling: of structure and timbre.
+        timbre_first: a first stage for the timbre encoder alone.
         crop_frames: latent frames per item.
         timbre_frames: latent frames of the other excerpt that gives the timbre.
         validation_steps: sampler steps when validation generates audio.
@@ -96,6 +110,8 @@ class DiffusionTrainingSettings:
     model: ModelSettings = field(default_factory=ModelSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     dropout: DropoutSettings = field(default_factory=DropoutSettings)
+    disentangling: DisentanglingSettings = field(default_factory=DisentanglingSettings)
+    timbre_first: TimbreFirstSettings = field(default_factory=TimbreFirstSettings)
     crop_frames: int = 160
     timbre_frames: int = 128
     validation_steps: int = 4
@@ -104,3 +120,8 @@ class DiffusionTrainingSettings:
         for name in ("crop_frames", "timbre_frames", "validation_steps"):
             value = getattr(self, name)
             require(value >= 1, f"{name} is {value}; it must be at least 1")
+        kind, parting = self.model.structure.kind, self.disentangling
+        require(
+            kind == "learned" or parting.correlation == parting.timbre_critic == 0,
+            f"disentangling.correlation and disentangling.timbre_critic act on learned structure; this one is {kind!r}",
+        )

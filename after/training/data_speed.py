@@ -18,7 +18,7 @@ from after.settings import CodecTrainingSettings, DiffusionTrainingSettings
 from after.training.codec_loop import draw_batch
 from after.training.codec_updates import CodecUpdates
 from after.training.device import pick_device
-from after.training.diffusion_loop import compute_loss
+from after.training.model_losses import compute_loss
 from after.training.updates import Updates
 
 

@@ -1,112 +1,30 @@
 """Train the generative model on a prepared store and a trained codec."""
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import Progress
-from torch import Tensor
 
 from after.codec.load import AnyCodec
 from after.config import to_dict
 from after.data.extract.latents import codec_hash, encode_store
-from after.data.loading.excerpts import Batch, Excerpts, ExcerptSettings, check_lengths
+from after.data.loading.excerpts import Excerpts, ExcerptSettings, check_lengths
+from after.data.loading.structures import structure_reader
 from after.data.store import Store
 from after.errors import DataError
-from after.model import Model, build_model
-from after.settings import DiffusionTrainingSettings, DropoutSettings
-from after.training.device import autocast, compiled
+from after.model import build_model
+from after.settings import DiffusionTrainingSettings
 from after.training.distributed import from_primary, on_primary, process_group, share
 from after.training.loop import Task, open_run, run_task
+from after.training.model_updates import ModelUpdates
+from after.training.model_validation import Validation
 from after.training.outcome import Outcome
-from after.training.run import Run
 from after.training.trained_codec import open_training_codec
-from after.training.updates import Updates
 
 logger = logging.getLogger(__name__)
-_VALIDATION_BATCHES = 4
-_EXAMPLES = 3
-
-
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    """What the loop works on."""
-
-    model: Model
-    codec: AnyCodec
-    train: Excerpts
-    held_out: Excerpts
-    run: Run
-
-
-def draw_conditions(count: int, dropout: DropoutSettings, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Draw which items keep their structure and their timbre; two bool tensors [count]."""
-    u = torch.rand(3, count, generator=generator)
-    neither = u[2] < dropout.both
-    return (u[0] >= dropout.structure) & ~neither, (u[1] >= dropout.timbre) & ~neither
-
-
-def compute_loss(
-    model: Model,
-    batch: Batch,
-    settings: DiffusionTrainingSettings,
-    generator: torch.Generator,
-    place: torch.device,
-    items: range | None = None,
-) -> Tensor:
-    """Give the objective's loss of one batch; all randomness comes from the generator (on the CPU).
-
-    Args:
-        model: in training or evaluation mode; may be compiled.
-        batch: all items, or this rank's.
-        settings: the training.
-        generator: draws for the whole batch, on every rank the same.
-        place: the model's device.
-        items: which of `training.batch_size` items the batch holds; None if it is a whole batch of any size.
-    """
-    data, structure, excerpt = (x.to(place) for x in (batch.latents, batch.structure, batch.timbre_latents))
-    count = data.size(0) if items is None else settings.training.batch_size
-    rows = slice(None) if items is None else slice(items.start, items.stop)
-    objective = model.sampler.objective
-    t = objective.draw_times(count, generator)[rows].to(place)
-    noise = torch.randn((count, *data.shape[1:]), generator=generator)[rows].to(place)
-    keep_structure, keep_timbre = (x[rows].to(place) for x in draw_conditions(count, settings.dropout, generator))
-    shift = torch.randn((count, model.timbre_size), generator=generator)[rows].to(place)
-    x_t = objective.mix(data, noise, t)
-    timbre_noise = settings.model.timbre.noise * shift
-    prediction: Tensor = model(x_t, t, structure, excerpt, timbre_noise, keep_structure, keep_timbre)
-    return objective.loss(prediction, data, noise, t)
-
-
-@torch.no_grad()
-def validate(parts: _Parts, settings: DiffusionTrainingSettings, iteration: int) -> float:
-    """Measure the objective's loss on held-out files with fixed noise; generate and log a few examples."""
-    model = parts.model.eval()
-    place = next(model.parameters()).device
-    losses = []
-    for number in range(_VALIDATION_BATCHES):
-        batch = parts.held_out.batch(number, settings.training.batch_size, seed=1)
-        generator = torch.Generator().manual_seed(number)
-        losses.append(float(compute_loss(model, batch, settings, generator, place)))
-    batch = parts.held_out.batch(0, _EXAMPLES, seed=1)
-    timbre = model.timbre_encoder(batch.timbre_latents.to(place))
-    latents = model.generate(
-        batch.structure.to(place),
-        timbre,
-        seeds=torch.arange(_EXAMPLES, device=place),
-        num_steps=settings.validation_steps,
-    )
-    for index in range(_EXAMPLES):
-        for name, rows in (("original", batch.latents.to(place)), ("generated", latents)):
-            audio = parts.codec.decode(rows[index : index + 1].transpose(1, 2))[0]
-            parts.run.audio(iteration, f"audio/{index}/{name}", audio, parts.codec.sample_rate)
-    model.train()
-    mean = float(np.mean(losses))
-    parts.run.log(iteration, {"validation/loss": mean})
-    return mean
 
 
 def _encode(store_path: str | Path, codec: AnyCodec, settings: DiffusionTrainingSettings) -> str:
@@ -116,8 +34,9 @@ def _encode(store_path: str | Path, codec: AnyCodec, settings: DiffusionTraining
         chunk_frames = int(store.manifest["chunk_samples"]) // codec.hop_length
         check_lengths(chunk_frames, settings.crop_frames, settings.timbre_frames)
         keys = store.keys()
-        if not any(store.has(key, "notes") for key in keys):
-            raise DataError(f"{store.path} has no recordings with notes: prepare it with MIDI files beside the audio")
+        reader = structure_reader(settings.model.structure.kind, latents_name="", frame_rate=1.0)
+        if not any(reader.has(store, key) for key in keys):
+            raise DataError(f"{store.path} has nothing that structure could be made of: {reader.remedy}")
         name = f"latents/{codec_hash(codec)}"
         if all(store.has(key, name) for key in keys):
             return name
@@ -167,16 +86,14 @@ def train_diffusion(
         with Store.open(store_path) as store, open_run(run_folder, snapshot, training, defaults) as run:
             torch.manual_seed(training.seed)
             model = build_model(settings.model, network.num_latents).to(place)
-            learner = compiled(model, training.compile, place)
             train, held_out = _read_excerpts(store, settings, name, frame_rate)
-            parts = _Parts(model, network, train, held_out, run)
             task = Task(
-                updates=Updates(model, lambda batch, i: _update_loss(learner, batch, settings, i, items), training),
+                updates=ModelUpdates(settings, model, len(train.groups), items),
                 run=run,
                 settings=training,
                 audio_s=training.batch_size * settings.crop_frames / frame_rate,
                 batch=lambda iteration: train.batch(iteration, training.batch_size, training.seed, items=items),
-                validate=lambda iteration: validate(parts, settings, iteration),
+                validate=Validation(model, network, held_out, run, settings),
             )
             return run_task(task, time_limit_s)
 
@@ -190,15 +107,9 @@ def _read_excerpts(
         crop_frames=settings.crop_frames,
         timbre_frames=settings.timbre_frames,
         frame_rate=frame_rate,
+        structure=settings.model.structure.kind,
+        with_pitches=settings.disentangling.pitch_critic > 0,
     )
-    return Excerpts(store, "train", drawn), Excerpts(store, "validation", replace(drawn, kinds=("recording",)))
-
-
-def _update_loss(
-    model: Model, batch: Batch, settings: DiffusionTrainingSettings, iteration: int, items: range
-) -> Tensor:
-    """Give the loss of an update on some items of its batch; randomness depends on seed, iteration and item only."""
-    generator = torch.Generator().manual_seed(settings.training.seed * 1_000_003 + iteration)
-    place = next(model.parameters()).device
-    with autocast(place, settings.training.precision):
-        return compute_loss(model, batch, settings, generator, place, items)
+    return Excerpts(store, "train", drawn), Excerpts(
+        store, "validation", replace(drawn, kinds=("recording",), with_pitches=True)
+    )

@@ -27,6 +27,7 @@ class Batch:
         structure: [B, L, S].
         timbre_latents: [B, L', D] of elsewhere in the same group or file; see `ExcerptSettings.timbre_from`.
         group: [B] int64, the index of the item's group in `Excerpts.groups`.
+        source: [B] int64, a number for the recording that each timbre comes from.
         timbre_pitches: [B, 23], what was played where the timbre comes from, see `pitch_shares`; zeros where that is
             not known, or not asked for.
     """
@@ -35,6 +36,7 @@ class Batch:
     structure: Tensor
     timbre_latents: Tensor
     group: Tensor
+    source: Tensor
     timbre_pitches: Tensor
 
 
@@ -119,6 +121,8 @@ class Excerpts:
             what = "recordings with notes" if settings.structure == "midi" else f"{settings.structure} recordings"
             raise DataError(f"{store.path} has no {split} {what}: {self._reader.remedy}")
         self._names = sorted(self._drawn)
+        origins = sorted({chunk.origin for chunks in self._sounding.values() for chunk in chunks})
+        self._numbers = {origin: number for number, origin in enumerate(origins)}
 
     @property
     def groups(self) -> Sequence[str]:
@@ -137,12 +141,13 @@ class Excerpts:
         numbers = range(batch_size) if items is None else items
         rngs = (np.random.default_rng((seed, self._split_code, iteration, item)) for item in numbers)
         columns = zip(*(self._item(rng) for rng in rngs), strict=True)
-        latents, structure, timbre_latents, group, pitches = (np.stack(rows) for rows in columns)
+        latents, structure, timbre_latents, group, source, pitches = (np.stack(rows) for rows in columns)
         return Batch(
             torch.from_numpy(latents.astype(np.float32)),
             torch.from_numpy(structure),
             torch.from_numpy(timbre_latents.astype(np.float32)),
             torch.from_numpy(group),
+            torch.from_numpy(source),
             torch.from_numpy(pitches),
         )
 
@@ -175,7 +180,7 @@ class Excerpts:
                 self._sounding.setdefault(record.group, []).append(chunk)
 
     def _item(self, rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
-        """Draw latents [L, D], structure [L, S], timbre latents [L', D], the group, and the timbre's pitches [23]."""
+        """Draw what one item has in each column of a batch."""
         group = int(rng.integers(len(self._names)))
         chunks = self._drawn[self._names[group]]
         chunk = chunks[int(rng.integers(len(chunks)))]
@@ -189,6 +194,7 @@ class Excerpts:
             structure,
             self._latents(other, place, timbre_frames),
             np.array(group, dtype=np.int64),
+            np.array(self._numbers[other.origin], dtype=np.int64),
             self._pitches(other, place),
         )
 

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from after.conditioning.roll import ROLL_CHANNELS
 from after.config import load_settings
+from after.diffusion.guidance import branches_needed
 from after.diffusion.transformer import TransformerDenoiser
-from after.model import Model, branches_needed, build_model
+from after.model import Model, build_model
 from after.settings import DenoiserSettings, DiffusionTrainingSettings, ModelSettings, StructureSettings, TimbreSettings
 from after.streaming.noise import frame_noise
 

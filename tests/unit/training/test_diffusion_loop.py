@@ -18,7 +18,8 @@ from after.errors import CheckpointError, DataError, TrainingError
 from after.model import build_model
 from after.settings import CodecTrainingSettings, DiffusionTrainingSettings, DropoutSettings, ModelSettings
 from after.training.codec_loop import train_codec
-from after.training.diffusion_loop import compute_loss, draw_conditions, train_diffusion
+from after.training.diffusion_loop import train_diffusion
+from after.training.model_losses import compute_loss, draw_conditions
 from after.training.outcome import Outcome
 from tests.unit.training.tiny_data import differing, final_tensors, iterations_of, logged, make_store, train_in_pieces
 

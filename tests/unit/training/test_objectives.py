@@ -12,7 +12,7 @@ from after.data.loading.excerpts import Batch
 from after.model import Model, build_model
 from after.settings import DiffusionTrainingSettings, DropoutSettings
 from after.training.device import compiled
-from after.training.diffusion_loop import compute_loss
+from after.training.model_losses import compute_loss
 from after.training.updates import Updates
 
 CPU = torch.device("cpu")

@@ -5,8 +5,8 @@ from torch.nn import functional as F
 
 from after.conditioning.independence import correlation_penalty
 from after.conditioning.learned import build_learned_structure
+from after.conditioning.probes import pool_over_time, probe_groups, probe_register, probe_value
 from after.errors import DataError
-from after.evaluation.probes import pool_over_time, probe_groups, probe_register, probe_value
 
 
 def draw(*shape: int, seed: int = 0) -> np.ndarray:
