@@ -97,7 +97,11 @@ def extract_missing(
         assert isinstance(task.audio, AudioInStore)
         return replace(task, audio=task.audio.ship(store))
 
-    with closing(run_tasks(extract_features, tasks, workforce, ship=ship)) as results:
+    def work_here(task: ExtractTask) -> Extracted:
+        return extract_features(ship(task))  # this process has the store open, and may open it only once
+
+    is_here = workforce.workers == 0 and workforce.ray is None
+    with closing(run_tasks(work_here if is_here else extract_features, tasks, workforce, ship=ship)) as results:
         for task, outcome in results:
             record, missing = to_do[task.source]
             if outcome is None:
