@@ -183,6 +183,13 @@ def test_an_m4a_that_ends_early_is_refused(torn: int) -> None:
     )
 
 
+@pytest.mark.parametrize("flags", ["frag_keyframe+empty_moov", "empty_moov+delay_moov", "dash"])
+def test_an_m4a_in_fragments_is_not_taken_for_a_damaged_one(flags: str) -> None:
+    encode("set/a.m4a", None, "aac", "fltp", 44_100, sine(440.0, 2.0)[:, None], movflags=flags)
+    run("set")
+    check_tone("set/a.m4a", 1, 44_100, late_s=0.03)
+
+
 def test_a_film_without_sound_says_so() -> None:
     with av.open("film.mp4", "w") as output:
         stream = output.add_stream("mpeg4", rate=25)
