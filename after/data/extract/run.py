@@ -65,6 +65,7 @@ def extract_missing(
     workforce: Workforce,
     spool_folder: Path,
     progress: Progress | None = None,
+    report: ExtractReport | None = None,
 ) -> ExtractReport:
     """Compute every feature that a recording lacks. Interrupted, the next call continues.
 
@@ -74,6 +75,7 @@ def extract_missing(
         workforce: which processes do the work.
         spool_folder: where workers leave arrays; emptied as they are stored.
         progress: called with seconds of audio done and to do.
+        report: filled in on the way, for who wants to know what an interrupted call did.
 
     Raises:
         DataError: if the disk refuses.
@@ -91,17 +93,13 @@ def extract_missing(
         for record, missing in to_do.values()
     ]
     total_s = sum(record.stored_samples for record, _ in to_do.values()) / sample_rate
-    report = ExtractReport()
+    report = ExtractReport() if report is None else report
 
     def ship(task: ExtractTask) -> ExtractTask:
         assert isinstance(task.audio, AudioInStore)
         return replace(task, audio=task.audio.ship(store))
 
-    def work_here(task: ExtractTask) -> Extracted:
-        return extract_features(ship(task))  # this process has the store open, and may open it only once
-
-    is_here = workforce.workers == 0 and workforce.ray is None
-    with closing(run_tasks(work_here if is_here else extract_features, tasks, workforce, ship=ship)) as results:
+    with closing(run_tasks(extract_features, tasks, workforce, ship=ship)) as results:
         for task, outcome in results:
             record, missing = to_do[task.source]
             if outcome is None:
