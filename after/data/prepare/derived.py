@@ -77,6 +77,11 @@ def put_copies(
     wanted = {copy.source: copy for copy in _wanted_copies(records, settings)}
     known = {record.source: record for record in records if record.kind == "copy"}
     store.remove(source for source in known if source not in wanted)
+    store.put_records(
+        replace(record, group=wanted[source].original.group, license=wanted[source].original.license)
+        for source, record in known.items()
+        if source in wanted and record.group != wanted[source].original.group
+    )
     to_do = [
         copy
         for source, copy in wanted.items()
