@@ -23,10 +23,12 @@ import pytest
 from after.data.pool.choose import Workforce, run_tasks
 from after.data.pool.cluster import _node_folder, run_on_ray
 from after.data.pool.local import check_stop, run_in_processes
-from after.data.prepare.settings import PrepareSettings
+from after.data.prepare.run import prepare
+from after.data.prepare.settings import PrepareJob, PrepareSettings
 from after.data.prepare.worker import FileTask, Prepared, Refused, prepare_file
 from after.errors import DataError
-from tests.unit.data.audio_folder import save, sine
+from tests.unit.data.audio_folder import save, save_set, sine
+from tests.unit.data.preparing import CHUNK_SAMPLES, dump
 
 
 @pytest.fixture(autouse=True)
@@ -178,6 +180,18 @@ def check_prepare(address: str) -> None:
     assert remains() <= before
 
 
+def check_store(address: str) -> None:
+    """Files, copies, silence and features: the store is the same byte for byte, whoever worked."""
+    save_set("set", {"piano/a.wav": 2.0, "piano/b.wav": 1.5, "flute/c.wav": 1.0})
+    given = {"chunk_samples": CHUNK_SAMPLES, "min_seconds": 0.5, "copies": 1, "silent_share": 0.2}
+    for out, ray in (("store_by_ray", address), ("store_here", None)):
+        job = PrepareJob(inputs=(Path("set"),), out=Path(out), workers=1, features={"loudness": {}}, ray=ray)
+        assert prepare(job, given).is_complete
+    by_ray = dump("store_by_ray")
+    assert {key.split(b"/")[0] for key in by_ray} == {b"source", b"chunk", b"array", b"feature"}
+    assert by_ray == dump("store_here")
+
+
 def check_lost_node(cluster: Any) -> None:
     tasks = tasks_in(Path("lost"), 12, 0.3)
     doomed = next(iter(cluster.worker_nodes))
@@ -193,7 +207,7 @@ def check_lost_node(cluster: Any) -> None:
 
 def check_cluster() -> None:
     with redirect_stdout(StringIO()) as said, cluster_of_two(free_port()) as cluster:
-        for check in (check_same_as_local, check_errors_and_early_ends, check_prepare):
+        for check in (check_same_as_local, check_errors_and_early_ends, check_prepare, check_store):
             check(cluster.address)
         check_lost_node(cluster)
     assert said.getvalue() == ""
@@ -202,7 +216,7 @@ def check_cluster() -> None:
 def check_client() -> None:
     port = free_port()
     with cluster_of_two(port):
-        for check in (check_same_as_local, check_errors_and_early_ends, check_prepare):
+        for check in (check_same_as_local, check_errors_and_early_ends, check_prepare, check_store):
             check(f"ray://127.0.0.1:{port}")
 
 
