@@ -21,13 +21,21 @@ Examples:
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--crepe", type=click.Choice(["tiny", "full"]), default="tiny", show_default=True, help="Pitch network.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Take the first N recordings of each folder.  [all]")
+@click.option("--tolerance-ms", type=click.FloatRange(1, 1000), default=50.0, show_default=True,
+              help="By which onsets of notes may differ.")  # fmt: skip
 @click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda"]),
               help="Where CREPE runs.")  # fmt: skip
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="CPU threads of CREPE.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Also write every figure as JSON.")  # fmt: skip
 def command(
-    folder: Path, crepe: Literal["tiny", "full"], limit: int | None, device: str, threads: int, json_path: Path | None
+    folder: Path,
+    crepe: Literal["tiny", "full"],
+    limit: int | None,
+    tolerance_ms: float,
+    device: str,
+    threads: int,
+    json_path: Path | None,
 ) -> None:
     """Measure features on FOLDER: recordings, each with what it plays as a MIDI file of the same name beside it.
 
@@ -35,7 +43,8 @@ def command(
     every note and every frame of a group counts once.
 
     Notes: those of Basic Pitch are paired by mir_eval with those of the MIDI file (sustain pedal applied), where onsets
-    are within 50 ms and pitches within 50 cents; then also offsets, within 50 ms or a fifth of the note.
+    are within 50 ms (--tolerance-ms) and pitches within 50 cents; then also offsets, within 50 ms or a fifth of the
+    note.
 
     Pitch: CREPE's, on frames where exactly one note sounds by the MIDI file. Raw accuracy is the share within 50 cents,
     chroma forgives octaves, voicing recall is the share called voiced; false alarms are frames called voiced where no
@@ -59,12 +68,14 @@ def command(
         recordings = read_played(
             files, on_left_out=lambda error: click.echo(f"left out: {error}", err=True), on_done=advance
         )
-        heard = measure_features(recordings, PitchSettings(size=crepe, device=device))
+        heard = measure_features(
+            recordings, PitchSettings(size=crepe, device=device), tolerance_s=tolerance_ms / 1000.0
+        )
     if not heard:
         raise AudioError(f"none of the {len(files)} recordings can be measured")
     _show(heard)
     if json_path is not None:
-        _write(json_path, heard, threads, {"crepe": crepe, "limit": limit})
+        _write(json_path, heard, threads, {"crepe": crepe, "limit": limit, "tolerance_ms": tolerance_ms})
 
 
 def _show(heard: "Sequence[Heard]") -> None:

@@ -14,7 +14,7 @@ from after.errors import ConfigError
 from after.midi import Note
 
 TOLERANCE_S = 0.05
-"""Of onsets; offsets may be off by this, or by a fifth of the note if that is more."""
+"""Of onsets, if nothing else is asked for; offsets may be off by this, or by a fifth of the note if that is more."""
 
 TOLERANCE_CENTS = 50.0
 
@@ -76,14 +76,15 @@ def hear_notes(extractor: TranscriptionExtractor, audio: StoredAudio) -> NDArray
     return np.concatenate(parts)
 
 
-def count_notes(played: Sequence[Note], heard: NDArray[np.float64]) -> NoteCounts:
+def count_notes(played: Sequence[Note], heard: NDArray[np.float64], *, tolerance_s: float = TOLERANCE_S) -> NoteCounts:
     """Pair as many notes as can be paired, each at most once.
 
     Args:
         played: what the MIDI file plays, pedal applied.
         heard: [N, 4] onset_s, duration_s, pitch, velocity.
+        tolerance_s: by which onsets may differ.
 
-    Source: MIREX "note tracking", as in mir_eval: the smallest tolerances that it uses by default.
+    Source: MIREX "note tracking", as in mir_eval.
     """
     from mir_eval.transcription import match_notes
     from mir_eval.util import midi_to_hz
@@ -100,7 +101,7 @@ def count_notes(played: Sequence[Note], heard: NDArray[np.float64]) -> NoteCount
                 pitches_hz,
                 heard_spans,
                 heard_hz,
-                onset_tolerance=TOLERANCE_S,
+                onset_tolerance=tolerance_s,
                 pitch_tolerance=TOLERANCE_CENTS,
                 offset_ratio=ratio,
                 offset_min_tolerance=TOLERANCE_S,

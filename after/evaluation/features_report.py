@@ -12,7 +12,7 @@ from after.data.extract.pitch import PitchSettings
 from after.data.extract.transcription import TranscriptionSettings
 from after.evaluation import features_notes, features_pitch
 from after.evaluation.features_loudness import compare_loudness
-from after.evaluation.features_notes import NoteCounts, count_notes, hear_notes
+from after.evaluation.features_notes import TOLERANCE_S, NoteCounts, count_notes, hear_notes
 from after.evaluation.features_pitch import PitchCounts, count_frames_in_tune
 from after.evaluation.features_recordings import Played
 from after.evaluation.report import as_json
@@ -48,12 +48,15 @@ class Heard:
     loudness_db: NDArray[np.float64]
 
 
-def measure_features(recordings: Iterable[Played], pitch: PitchSettings) -> list[Heard]:
+def measure_features(
+    recordings: Iterable[Played], pitch: PitchSettings, *, tolerance_s: float = TOLERANCE_S
+) -> list[Heard]:
     """Compute the features of each recording as the data store does, and count what is right.
 
     Args:
         recordings: from `read_played`.
         pitch: which CREPE network, and from which periodicity a frame is voiced.
+        tolerance_s: by which onsets of notes may differ.
 
     Raises:
         CheckpointError: if weights or packages that a feature needs are missing.
@@ -67,7 +70,7 @@ def measure_features(recordings: Iterable[Played], pitch: PitchSettings) -> list
             name=played.name,
             group=played.group,
             files=1,
-            notes=count_notes(played.notes, hear_notes(transcriber, played.audio)),
+            notes=count_notes(played.notes, hear_notes(transcriber, played.audio), tolerance_s=tolerance_s),
             frames=count_frames_in_tune(tracker, pitch, played.audio, played.notes),
             loudness_db=compare_loudness(meter, loudness, played.audio),
         )

@@ -43,6 +43,7 @@ def test_pairs_are_those_of_another_matching() -> None:
 def test_onsets_may_be_50_ms_late(late_s: float, onsets: int, offsets: int) -> None:
     late = [Note(note.onset_s + late_s, note.pitch, 90, note.duration_s) for note in MELODY]
     assert count_notes(MELODY, heard(late)) == NoteCounts(8, 8, onsets, offsets)
+    assert count_notes(MELODY, heard(late), tolerance_s=0.07).onset_pairs == 8
 
 
 @pytest.mark.parametrize(("longer_s", "offsets"), [(0.07, 8), (-0.07, 8), (0.09, 0), (-0.09, 0)])
