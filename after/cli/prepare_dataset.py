@@ -36,7 +36,7 @@ INCOMPLETE = 3
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="INPUT...")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the store; made or continued.")
 @click.option("--sample-rate", type=click.IntRange(8_000, 384_000), metavar="HZ", help="Of the store.  [44100]")
-@click.option("--chunk-seconds", type=click.FloatRange(min=0.05), help="Length of a chunk, whole frames.  [5.944]")
+@click.option("--chunk-seconds", type=click.FloatRange(0.05, 600.0), help="Length of a chunk, whole frames.  [5.944]")
 @click.option("--validation", type=click.FloatRange(0.0, 0.5), help="Share of the files kept for validation.  [0.05]")
 @click.option("--split-by", type=click.Choice(["file", "group"]), help="Keep files or whole groups apart.  [file]")
 @click.option("--group-by", metavar="REGEX", help="Group = first match group in the path.  [the folder's name]")

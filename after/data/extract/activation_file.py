@@ -6,6 +6,7 @@ from typing import Self
 
 import numpy as np
 
+from after.errors import DataError
 from after.features.note_search import measure_rise_scale, rises
 from after.features.transcription import NoteActivations
 
@@ -37,9 +38,19 @@ class ActivationFile:
         self._file.close()
 
     def append(self, activations: NoteActivations) -> None:
-        """Write the activations that follow."""
+        """Write the activations that follow.
+
+        Raises:
+            DataError: if the disk for temporary files refuses.
+        """
         onsets, frames = activations.onsets, activations.frames
-        self._file.write(np.concatenate([onsets, frames], axis=1, dtype=np.float32).tobytes())
+        try:
+            self._file.write(np.concatenate([onsets, frames], axis=1, dtype=np.float32).tobytes())
+        except OSError as error:
+            raise DataError(
+                f"{tempfile.gettempdir()} cannot be written ({error.strerror or error}): make room, or set TMPDIR to "
+                "another folder, then run the same command again"
+            ) from error
         self.num_frames += len(frames)
         with_last = np.concatenate([self._last, frames])
         self._highest_onset = max(self._highest_onset, float(onsets.max(initial=0.0)))

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import pedalboard
 from numpy.typing import NDArray
 
 from after.audio import FloatAudio
-from after.data.extract.stored_audio import AudioInStore, ShippedAudio, StoredAudio
+from after.data.extract.stored_audio import AudioInOpenStore, AudioInStore, ShippedAudio, StoredAudio
 from after.data.pool.local import check_stop
 from after.data.prepare.decode import decibels
 from after.data.prepare.notes import NoteArray
@@ -67,7 +66,7 @@ class CopyTask:
     """A copy to make of a recording, for a worker process; `source` names the copy."""
 
     source: str
-    audio: AudioInStore | ShippedAudio
+    audio: AudioInStore | AudioInOpenStore | ShippedAudio
     copy: Copy
     spool_path: Path
 
@@ -79,6 +78,20 @@ class RenderedCopy:
     num_samples: int
     peak_db: float
     clipped_samples: int
+
+
+def check_stretcher() -> None:
+    """Find out before any work whether copies can be made.
+
+    Raises:
+        ConfigError: if the package that stretches is missing.
+    """
+    try:
+        import pedalboard  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(
+            f"copies are made by pedalboard, which is missing ({error}): pip install pedalboard"
+        ) from error
 
 
 def draw_copy(settings: CopySettings, seed: int, source: str, number: int) -> Copy:
@@ -160,6 +173,8 @@ def _seams(audio: StoredAudio) -> Iterator[int]:
 
 def _stretch(audio: StoredAudio, copy: Copy, start: int, stop: int) -> FloatAudio:
     """Give samples [start, stop) of the copy."""
+    import pedalboard  # not needed to prepare files
+
     rate = audio.sample_rate
     context = round(_CONTEXT_S * rate)
     first = math.floor(start * copy.tempo) - context

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from after.data.extract.contract import FeatureSettings
 from after.data.extract.spool import read_arrays
-from after.data.extract.stored_audio import AudioInStore
+from after.data.extract.stored_audio import AudioInOpenStore, AudioInStore
 from after.data.extract.work import Extracted, ExtractTask, extract_features
 from after.data.feature_records import FeatureRecord
 from after.data.pool.choose import Workforce, run_tasks
@@ -99,7 +99,11 @@ def extract_missing(
         assert isinstance(task.audio, AudioInStore)
         return replace(task, audio=task.audio.ship(store))
 
-    with closing(run_tasks(extract_features, tasks, workforce, ship=ship)) as results:
+    def attach(task: ExtractTask) -> ExtractTask:
+        assert isinstance(task.audio, AudioInStore)
+        return replace(task, audio=AudioInOpenStore(store, task.audio))
+
+    with closing(run_tasks(extract_features, tasks, workforce, ship=ship, attach=attach)) as results:
         for task, outcome in results:
             record, missing = to_do[task.source]
             if outcome is None:

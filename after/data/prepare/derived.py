@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from after.data.extract.copies import Copy, CopyTask, RenderedCopy, copy_notes, draw_copy, make_copy
-from after.data.extract.stored_audio import AudioInStore
+from after.data.extract.stored_audio import AudioInOpenStore, AudioInStore
 from after.data.pool.choose import Workforce, run_tasks
 from after.data.prepare.chunks import chunk_spans, cut_chunks
 from after.data.prepare.decode import PEAK_FLOOR_DB
@@ -77,11 +77,8 @@ def put_copies(
     wanted = {copy.source: copy for copy in _wanted_copies(records, settings)}
     known = {record.source: record for record in records if record.kind == "copy"}
     store.remove(source for source in known if source not in wanted)
-    store.put_records(
-        replace(record, group=wanted[source].original.group, license=wanted[source].original.license)
-        for source, record in known.items()
-        if source in wanted and record.group != wanted[source].original.group
-    )
+    kept = {source: _as_original(known[source], copy.original) for source, copy in wanted.items() if source in known}
+    store.put_records(record for source, record in kept.items() if record != known[source])
     to_do = [
         copy
         for source, copy in wanted.items()
@@ -94,7 +91,11 @@ def put_copies(
         assert isinstance(task.audio, AudioInStore)
         return replace(task, audio=task.audio.ship(store))
 
-    with closing(run_tasks(make_copy, tasks, workforce, ship=ship)) as results:
+    def attach(task: CopyTask) -> CopyTask:
+        assert isinstance(task.audio, AudioInStore)
+        return replace(task, audio=AudioInOpenStore(store, task.audio))
+
+    with closing(run_tasks(make_copy, tasks, workforce, ship=ship, attach=attach)) as results:
         for done, (task, outcome) in enumerate(results):
             if outcome is None:
                 crashed.append(task.source)
@@ -118,6 +119,11 @@ def absolute_notes(store: Store, record: SourceRecord, settings: PrepareSettings
         pieces.append(begun_here + np.array([start_s, 0.0, 0.0, 0.0]))
     whole: NoteArray = np.concatenate(pieces)
     return whole
+
+
+def _as_original(copy: SourceRecord, original: SourceRecord) -> SourceRecord:
+    """Give a copy the group and the licence that its original has now."""
+    return replace(copy, group=original.group, license=original.license)
 
 
 def _wanted_copies(records: Sequence[SourceRecord], settings: PrepareSettings) -> Iterator[_Wanted]:

@@ -17,6 +17,9 @@ from after.data.store import Store
 
 Progress = Callable[[int, int], None]
 
+KEPT = "; kept as it was stored before"
+"""Ends the reason of a file that was good once."""
+
 
 @dataclass(slots=True)
 class Tally:
@@ -49,18 +52,25 @@ def store_files(
             elif isinstance(outcome, Unchanged):
                 known = planned.known[task.source]
                 store.put_records([replace(known, audio=outcome.audio, midi=outcome.midi)])
+                store.forget_skipped([task.source])
                 tally.unchanged += 1
             else:
                 reason = outcome.reason if isinstance(outcome, Refused) else "unreadable (it makes the decoder crash)"
-                store.put_skipped(task.source, reason)
+                note_refused(store, planned, task.source, reason)
                 tally.skipped += 1
             task.spool_path.unlink(missing_ok=True)
             progress(tally.stored + tally.skipped + tally.unchanged, len(tasks))
+
+
+def note_refused(store: Store, planned: Plan, source: str, reason: str) -> None:
+    """Note why a file is refused, and whether that leaves an earlier version of it in the store."""
+    store.put_skipped(source, reason + KEPT if source in planned.known else reason)
 
 
 def _task(file: FoundFile, planned: Plan, spool_folder: Path) -> FileTask:
     """Describe the work on one file for a worker process."""
     known = planned.known.get(file.source)
     hashes = (known.audio.content_hash, known.midi.content_hash if known.midi else None) if known else None
+    had_notes = known is not None and known.num_notes is not None
     spool_path = spool_folder / source_id(file.source)
-    return FileTask(file.source, file.path, file.midi_path, spool_path, planned.settings, hashes, file.notes)
+    return FileTask(file.source, file.path, file.midi_path, spool_path, planned.settings, hashes, had_notes, file.notes)

@@ -19,7 +19,7 @@ def only_writer(path: Path) -> Iterator[Path]:
         except BlockingIOError as error:
             raise DataError(f"another prepare_dataset is writing {path}; wait for it, or name another --out") from error
         shutil.rmtree(spool_folder, ignore_errors=True)
-        spool_folder.mkdir()
+        spool_folder.mkdir(exist_ok=True)  # a worker of a killed run may just have been writing into it
         try:
             yield spool_folder
         finally:

@@ -7,12 +7,13 @@ from typing import Any
 
 from after.data.extract.contract import FeatureSettings
 from after.data.parsers.discovery import FileFilter, Found, FoundFile, LeftOut, find_files
-from after.data.prepare.features import choose_features, options_of
+from after.data.prepare.features import check_plan, choose_features, options_of
 from after.data.prepare.license import licenses_by_group
 from after.data.prepare.notes import stamp_of
 from after.data.prepare.settings import PrepareJob, PrepareSettings, resolve_settings
 from after.data.records import FileStamp, SourceRecord
 from after.data.store import Store
+from after.data.store_layout import is_store
 from after.errors import DataError
 
 
@@ -59,7 +60,7 @@ def plan(job: PrepareJob, given: Mapping[str, Any]) -> Plan:
         DataError: if there is no audio, the inputs clash, or the store does not fit the settings.
         ConfigError: if a setting is out of range.
     """
-    if not (job.out / "data.mdb").exists():
+    if not is_store(job.out):
         return _plan(job, given, {}, [])
     with Store.open(job.out) as store:
         return _plan(job, given, store.manifest, store.sources())
@@ -76,6 +77,7 @@ def _plan(
     """Find the files and those among them that the store does not have as they are."""
     settings = resolve_settings(given, manifest, job.out)
     features = choose_features(job.features, manifest, job.device)
+    check_plan(features, job.update, settings)
     found = find_files(job.inputs, FileFilter(job.include, job.exclude), settings.group_by, parser=job.parser)
     if not found.files:
         raise DataError(_no_audio(found, job))

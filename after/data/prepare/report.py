@@ -58,7 +58,7 @@ def describe_run(report: PrepareReport) -> list[str]:
     """Say what a run did, in lines."""
     lines = [
         f"{report.found} files: {report.stored} stored, {report.unchanged} there already, {report.skipped} skipped"
-        + (f", {report.absent} more in the store from other inputs" if report.absent else "")
+        + (f", {report.absent} more in the store that these inputs do not hold" if report.absent else "")
     ]
     if report.audio_s:
         lines.append(

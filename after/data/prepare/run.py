@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from after.data.extract.run import check_features, extract_missing
 from after.data.inspection.summary import summarize
 from after.data.prepare.derived import put_copies, put_silence
 from after.data.prepare.features import begin_updates, end_updates
-from after.data.prepare.files import Tally, store_files
+from after.data.prepare.files import Tally, note_refused, store_files
 from after.data.prepare.locking import only_writer
 from after.data.prepare.plan import Plan, license_of, plan
 from after.data.prepare.report import PrepareReport, warnings_of
@@ -31,6 +31,11 @@ def prepare(job: PrepareJob, given: Mapping[str, Any], progress: Progress | None
     New and changed files are decoded, mixed to mono, resampled and cut; each file's chunks and record come into being
     at once. Files already there are left alone, and so are features, so the same call continues after an
     interruption. Files that cannot be used are listed in the manifest with the reason.
+
+    Nothing that is stored is lost to trouble: a file that was good before and is refused now (it may not be read, is
+    damaged, silent or too short, or its MIDI file is bad while the audio is the same) stays as it was stored, with its
+    copies and features, and is listed with the rest; each run tries it again. A file that is gone stays as well, and
+    counts as absent.
 
     Args:
         job: inputs and output of this run.
@@ -52,16 +57,21 @@ def prepare(job: PrepareJob, given: Mapping[str, Any], progress: Progress | None
         planned = planned.against(store.sources())  # another run may just have ended
         check_features(store, [feature for name, feature in planned.features.items() if name not in job.update])
         _tidy(store, planned, job)
+        _write_manifest(store, planned, begin_updates(store, planned.features, job.update))
+        planned = replace(planned, known={record.source: record for record in store.sources()})
         try:
             _bring_up_to_date(store, planned, job, tally, (progress or _say_nothing, spool_folder))
         except KeyboardInterrupt:
             tally.is_interrupted = True
         manifest = _write_manifest(store, planned)
-        here = {file.source for file in planned.found}
+        here = {file.source for file in planned.found} | {problem.source for problem in planned.problems}
         absent = sum(record.kind == "recording" and record.source not in here for record in store.sources())
     if not manifest["summary"]["groups"] and not tally.is_interrupted:
         reasons = sorted({entry["reason"].partition(":")[0] for entry in manifest["skipped"]})
-        raise DataError(f"none of the {len(planned.found)} audio files can be used: {', '.join(reasons)}")
+        raise DataError(
+            f"none of the {len(planned.found)} audio files can be used: {', '.join(reasons)}; list them with "
+            f"`after inspect_dataset {job.out} --problems`"
+        )
     usage = measure_usage()
     return PrepareReport(
         found=len(planned.found) + len(planned.problems),
@@ -83,7 +93,6 @@ def _bring_up_to_date(
 ) -> None:
     """Store files, make what is derived from them, compute features."""
     progress, spool_folder = surroundings
-    updated = begin_updates(store, planned.features, job.update)
     store_files(store, planned, job, tally, (lambda done, total: progress("files", done, total), spool_folder))
     store.put_records(settle_sides(store.sources(), planned.found, planned.settings))
     put_silence(store, planned.settings)
@@ -102,7 +111,7 @@ def _bring_up_to_date(
         progress=lambda done, total: progress("features", done, total),
         report=tally.extracted,
     )
-    end_updates(store, updated)
+    end_updates(store)
 
 
 def _tidy(store: Store, planned: Plan, job: PrepareJob) -> None:
@@ -110,24 +119,25 @@ def _tidy(store: Store, planned: Plan, job: PrepareJob) -> None:
     store.drop_orphans()
     here = {file.source for file in planned.found}
     folders = {source.partition("/")[0] for source in (*here, *(problem.source for problem in planned.problems))}
+    to_do = {file.source for file in planned.to_do}
     listed = (entry["source"] for entry in store.skipped())
-    store.forget_skipped(source for source in listed if source not in here and source.partition("/")[0] in folders)
+    store.forget_skipped(source for source in listed if source not in to_do and source.partition("/")[0] in folders)
     for problem in planned.problems:
-        store.put_skipped(problem.source, problem.reason)
+        note_refused(store, planned, problem.source, problem.reason)
     wanted = {file.source: license_of(file, planned, job) for file in planned.found}
     store.put_records(
         replace(record, license=wanted[source])
         for source, record in planned.known.items()
         if wanted.get(source, "") not in ("", record.license)
     )
-    _write_manifest(store, planned)
 
 
-def _write_manifest(store: Store, planned: Plan) -> dict[str, Any]:
-    """Write the manifest from what is in the store, and give it."""
+def _write_manifest(store: Store, planned: Plan, updating: Sequence[str] = ()) -> dict[str, Any]:
+    """Write the manifest from what is in the store and from the updates that begin, and give it."""
     records = store.sources()
     manifest = {
         **store.manifest,
+        **({"updating": list(updating)} if updating else {}),
         **planned.settings.to_manifest(),
         "features": planned.feature_options,
         "summary": summarize(store, records, planned.settings.sample_rate),

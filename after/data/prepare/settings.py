@@ -1,5 +1,6 @@
 """What a data store is made with; a store keeps its settings for life."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -11,6 +12,9 @@ from after.errors import ConfigError, DataError
 
 HOP_LENGTH = 1024
 """Chunks are a whole number of codec frames."""
+
+MAX_CHUNK_S = 600
+"""A chunk is held in memory, and the last one of a file is filled up to its length."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,8 +46,17 @@ class PrepareSettings:
             raise ConfigError(f"sample rate {self.sample_rate} Hz is out of range; give 8000 to 384000")
         if self.chunk_samples < HOP_LENGTH or self.chunk_samples % HOP_LENGTH:
             raise ConfigError(f"chunks of {self.chunk_samples} samples do not fit; give a multiple of {HOP_LENGTH}")
+        if self.chunk_samples > MAX_CHUNK_S * self.sample_rate + HOP_LENGTH:
+            raise ConfigError(f"chunks of {self.chunk_samples} samples are out of range; give up to {MAX_CHUNK_S} s")
         if not 0.0 <= self.validation <= 0.5:
             raise ConfigError(f"a validation share of {self.validation} is out of range; give 0 to 0.5")
+        if not 0.0 <= self.min_seconds < math.inf:
+            raise ConfigError(f"a shortest length of {self.min_seconds} s is out of range; give 0 or more")
+        if not -math.inf < self.silence_db <= 0.0:
+            raise ConfigError(f"a silence of {self.silence_db} dBFS is out of range; give 0 or less")
+        if not 0.0 <= self.silent_share <= 1.0:
+            raise ConfigError(f"a silent share of {self.silent_share} is out of range; give 0 to 1")
+        _ = self.copy_settings  # it checks the rest
 
     @property
     def copy_settings(self) -> CopySettings:
@@ -104,6 +117,8 @@ def resolve_settings(given: Mapping[str, Any], manifest: Mapping[str, Any], out:
     asked = {name: value for name, value in given.items() if value is not None}
     chunk_seconds = asked.pop("chunk_seconds", None)
     if chunk_seconds is not None:
+        if not 0.0 < chunk_seconds <= MAX_CHUNK_S:
+            raise ConfigError(f"chunks of {chunk_seconds} s are out of range; give up to {MAX_CHUNK_S} s")
         sample_rate = asked.get("sample_rate", manifest.get("sample_rate", PrepareSettings().sample_rate))
         asked["chunk_samples"] = max(1, round(chunk_seconds * sample_rate / HOP_LENGTH)) * HOP_LENGTH
     if not manifest:
