@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from after.cli.feature_options import DERIVED, feature_options, features_asked
+
 if TYPE_CHECKING:
-    from after.data.prepare.run import Plan
+    from rich.progress import TaskID
+
+    from after.data.prepare.plan import Plan
 
 SETTINGS = (
     "sample_rate",
@@ -20,15 +24,19 @@ SETTINGS = (
     "seed",
     "min_seconds",
     "silence_db",
+    *DERIVED,
 )
 """Options that a store keeps; left out, they are as the store has them."""
 
+INCOMPLETE = 3
+"""Exit code of a run that stored all it could, while some files could not be used."""
 
-@click.command(epilog="Example: after prepare_dataset recordings/ --out store --validation 0.1")
+
+@click.command()
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="INPUT...")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the store; made or continued.")
 @click.option("--sample-rate", type=click.IntRange(8_000, 384_000), metavar="HZ", help="Of the store.  [44100]")
-@click.option("--chunk-seconds", type=click.FloatRange(min=0.05), help="Length of a chunk, whole frames.  [5.944]")
+@click.option("--chunk-seconds", type=click.FloatRange(0.05, 600.0), help="Length of a chunk, whole frames.  [5.944]")
 @click.option("--validation", type=click.FloatRange(0.0, 0.5), help="Share of the files kept for validation.  [0.05]")
 @click.option("--split-by", type=click.Choice(["file", "group"]), help="Keep files or whole groups apart.  [file]")
 @click.option("--group-by", metavar="REGEX", help="Group = first match group in the path.  [the folder's name]")
@@ -39,20 +47,30 @@ SETTINGS = (
 @click.option("--parser", metavar="NAME", help="What reads the inputs; see docs/parsers.md.  [found out for each]")
 @click.option("--include", multiple=True, metavar="GLOB", help="Take only these files; may be repeated.")
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Leave these files out; may be repeated.")
+@feature_options
 @click.option("--workers", type=click.IntRange(min=0), help="Worker processes.  [one per core]")
+@click.option("--ray", metavar="ADDRESS", help="Work on a Ray cluster instead: its address, `auto`, or `local`.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done and write nothing.")
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> None:
-    """Make a data store from folders of audio (wav, flac, ogg, mp3, aiff, m4a).
+    """Make a data store from folders of audio (wav, flac, ogg, opus, mp3, aiff, m4a).
 
     A MIDI file of the same name beside the audio gives its notes; Slakh2100, MAESTRO and NSynth are read by their own
-    tables. Files are mixed to mono, resampled and cut into
-    chunks; whole files go to training or validation. Files that cannot be used are skipped and listed at the end.
+    tables. Files are mixed to mono, resampled and cut into chunks; whole files go to training or validation. Files
+    that cannot be used are skipped and listed at the end.
+
     Running the same command again continues where it stopped and adds what is new; options left out keep the values
-    the store was made with.
-    """
+    the store was made with. Exit codes: 0 all is well, 2 nothing could be done, 3 all that could be used is stored but
+    some files were skipped, 130 interrupted.
+
+    \b
+    after prepare_dataset recordings/ --out store
+    after prepare_dataset recordings/ --out store --feature loudness,pitch,transcription,latents
+    after prepare_dataset recordings/ --out store --update pitch --crepe full
+    """  # noqa: D301 - click reads the backspace as "do not wrap"
+    from after.data.prepare.plan import plan
     from after.data.prepare.report import describe_problems, describe_run, describe_store
-    from after.data.prepare.run import default_workers, plan, prepare
+    from after.data.prepare.run import default_workers, prepare
     from after.data.prepare.settings import PrepareJob
 
     workers = options["workers"]
@@ -63,7 +81,11 @@ def command(ctx: click.Context, /, **options: Any) -> None:
         exclude=options["exclude"],
         license=options["license_text"],
         parser=options["parser"],
+        features=features_asked(options),
+        update=options["update"],
+        device=options["device"],
         workers=default_workers() if workers is None else workers,
+        ray=options["ray"],
     )
     given = {name: options[name] for name in SETTINGS}
     if options["dry_run"]:
@@ -76,19 +98,28 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     if report.is_interrupted:
         click.echo("interrupted: what is stored is whole; the same command continues", err=True)
         ctx.exit(130)
+    if not report.is_complete:
+        ctx.exit(INCOMPLETE)
 
 
 @contextmanager
-def _progress_bar() -> Iterator[Callable[[int, int], None]]:
-    """Show the number of files done, on stderr."""
+def _progress_bar() -> Iterator[Callable[[str, int, int], None]]:
+    """Show what is done of each stage, on stderr."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("prepare_dataset"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
+    units = {"files": "files", "copies": "copies", "features": "features, seconds of audio"}
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("files", total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+        tasks: dict[str, TaskID] = {}
+
+        def update(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = progress.add_task(units[stage], total=total)
+            progress.update(tasks[stage], completed=done, total=total)
+
+        yield update
 
 
 def _describe_plan(planned: "Plan") -> list[str]:
@@ -108,6 +139,7 @@ def _describe_plan(planned: "Plan") -> list[str]:
         + f"; {len(planned.to_do)} new or changed",
         f"split: {counts['train']} train, {counts['validation']} validation (before an empty side is filled)",
         f"store: {settings.sample_rate} Hz, chunks of {settings.chunk_samples} samples",
+        f"features: {', '.join(planned.features) or 'none'}; {settings.copies} copies of each recording that trains",
         *(printable(f"group {group}: {count} files") for group, count in sorted(groups.items())),
         *(printable(f"skipped {problem.source}: {problem.reason}") for problem in planned.problems),
     ]

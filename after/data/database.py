@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -119,7 +120,7 @@ def _open_for_writing(path: Path) -> lmdb.Environment:
     """Open with a small map that grows; slots of readers that died are freed."""
     path.mkdir(parents=True, exist_ok=True)
     environment = lmdb.open(
-        str(path), map_size=_FIRST_WRITE_MAP_BYTES, metasync=False, readahead=False, max_readers=_MAX_READERS
+        os.fsencode(path), map_size=_FIRST_WRITE_MAP_BYTES, metasync=False, readahead=False, max_readers=_MAX_READERS
     )
     environment.reader_check()
     return environment
@@ -131,6 +132,6 @@ def _open_for_reading(path: Path) -> lmdb.Environment:
     The system may read ahead: a crop is many pages in a row, and page by page a cold disk gives a fifth of the speed.
     """
     try:
-        return lmdb.open(str(path), map_size=_READ_MAP_BYTES, readonly=True, max_readers=_MAX_READERS)
+        return lmdb.open(os.fsencode(path), map_size=_READ_MAP_BYTES, readonly=True, max_readers=_MAX_READERS)
     except (lmdb.ReadonlyError, PermissionError, lmdb.LockError):
-        return lmdb.open(str(path), map_size=_READ_MAP_BYTES, readonly=True, lock=False)
+        return lmdb.open(os.fsencode(path), map_size=_READ_MAP_BYTES, readonly=True, lock=False)

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 from after.data.database import Database, Mode, Transaction, scan, scan_keys
 from after.data.feature_records import FeatureRecords
 from after.data.records import Array, Chunk, SourceRecord, encode_array, encode_json, source_id, view_array
-from after.data.store_layout import array_key, chunk_key, delete_chunks, prefix_of, scan_chunk_records
+from after.data.store_layout import array_key, check_place, chunk_key, delete_chunks, prefix_of, scan_chunk_records
 from after.errors import DataError
 
 SCHEMA_VERSION = 2
@@ -46,11 +46,7 @@ class Store:
             DataError: if there is no store, the folder holds something else, or another version wrote it.
         """
         path = Path(path)
-        exists = (path / "data.mdb").is_file()
-        if not exists and mode == "r":
-            raise DataError(f"{path} is not a data store; make one with `after prepare_dataset INPUT --out {path}`")
-        if not exists and path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise DataError(f"{path} exists and is not a data store; name a new folder")
+        check_place(path, mode)
         store = cls(Database.open(path, mode))
         version = store.manifest.get("schema_version", SCHEMA_VERSION)
         if not 1 <= version <= SCHEMA_VERSION:
@@ -242,15 +238,8 @@ class Store:
         self._put([(b"source/" + source_id(record.source).encode(), record.to_json()) for record in records])
 
     def put_skipped(self, source: str, reason: str) -> None:
-        """Note a refused file; what the store had of it is removed."""
-        identifier = source_id(source).encode()
-
-        def write(transaction: Transaction) -> None:
-            delete_chunks(transaction, identifier, keep_prefix=None)
-            transaction.delete(b"source/" + identifier)
-            transaction.put(b"skipped/" + identifier, encode_json({"source": source, "reason": reason}))
-
-        self._database.write(write)
+        """Note a refused file; what the store has of an earlier version stays."""
+        self._put([(b"skipped/" + source_id(source).encode(), encode_json({"source": source, "reason": reason}))])
 
     def remove(self, sources: Iterable[str]) -> None:
         """Remove files with everything that belongs to them."""
@@ -264,7 +253,7 @@ class Store:
         self._database.write(write)
 
     def forget_skipped(self, sources: Iterable[str]) -> None:
-        """Remove the notes about refused files that are gone."""
+        """Remove the notes about refused files that are gone or good again."""
         keys = [b"skipped/" + source_id(source).encode() for source in sources]
         self._database.write(lambda transaction: [transaction.delete(key) for key in keys])
 

@@ -10,10 +10,38 @@ Records, all readable without this program:
 - `feature/<chunk prefix>-<name>`: JSON `FeatureRecord`, written after the arrays of a feature of one file.
 """
 
+import mmap
 from collections.abc import Iterator
+from pathlib import Path
 
-from after.data.database import Transaction, scan_keys
+from after.data.database import Mode, Transaction, scan_keys
 from after.data.records import SourceRecord
+from after.errors import DataError
+
+_DATA, _LOCK = "data.mdb", "lock.mdb"
+
+
+def is_store(path: Path) -> bool:
+    """Tell whether a folder holds a store; one whose making failed at once has less than LMDB's first two pages."""
+    file = path / _DATA
+    return file.is_file() and file.stat().st_size >= 2 * mmap.PAGESIZE
+
+
+def check_place(path: Path, mode: Mode) -> None:
+    """Refuse a place where no store is, or, for writing, where something else is; remove what a full disk left there.
+
+    Raises:
+        DataError: says what to name instead.
+    """
+    if is_store(path):
+        return
+    if mode == "r":
+        raise DataError(f"{path} is not a data store; make one with `after prepare_dataset INPUT --out {path}`")
+    if path.exists() and not (path.is_dir() and {entry.name for entry in path.iterdir()} <= {_DATA, _LOCK}):
+        raise DataError(f"{path} exists and is not a data store; name a new folder")
+    file = path / _DATA
+    if file.exists() and file.stat().st_size:  # LMDB takes an empty file for a new one, but not half a page
+        file.unlink()
 
 
 def chunk_key(key: str) -> bytes:

@@ -39,13 +39,17 @@ class FoundNote:
     activation: float
 
 
-def find_notes(onsets: Activations, frames: Activations, search: NoteSearch) -> list[FoundNote]:
+def find_notes(
+    onsets: Activations, frames: Activations, search: NoteSearch, *, rise_scale: float | None = None
+) -> list[FoundNote]:
     """Follow the activation from each onset, latest first, and then explain what is left.
 
     Args:
         onsets: [L, P] in 0..1, likelihood that a note of row P starts in a frame.
         frames: [L, P] in 0..1, likelihood that it sounds.
         search: thresholds.
+        rise_scale: what makes a rise of the activation an onset activation; None measures it (`measure_rise_scale`).
+            A piece of a recording needs that of the whole.
 
     Returns:
         Notes in the order found; notes of one row do not overlap.
@@ -56,7 +60,10 @@ def find_notes(onsets: Activations, frames: Activations, search: NoteSearch) -> 
         return []
     remaining = frames.copy()
     if search.infer_onsets:
-        onsets = np.maximum(onsets, _jumps(onsets, frames))
+        scale = (
+            measure_rise_scale(float(onsets.max()), float(rises(frames).max())) if rise_scale is None else rise_scale
+        )
+        onsets = np.maximum(onsets, rises(frames) * np.float32(scale))
     found: list[FoundNote] = []
     for start, row in _onset_peaks(onsets, search.onset_threshold):
         end = _follow(remaining[start + 1 :, row], search) + start + 1
@@ -67,12 +74,16 @@ def find_notes(onsets: Activations, frames: Activations, search: NoteSearch) -> 
     return found + _fill_gaps(frames, remaining, search) if search.fill_gaps else found
 
 
-def _jumps(onsets: Activations, frames: Activations) -> Activations:
-    """Rise of the activation over the last one and two frames, scaled to the strongest onset."""
+def rises(frames: Activations) -> Activations:
+    """Give how much the activation [L, P] has risen over the last one and two frames, whichever is less."""
     rise = np.zeros_like(frames)
     rise[2:] = np.minimum(frames[2:] - frames[1:-1], frames[2:] - frames[:-2]).clip(min=0.0)
-    highest = rise.max()
-    return rise * (onsets.max() / highest) if highest > 0 else rise
+    return rise
+
+
+def measure_rise_scale(highest_onset: float, highest_rise: float) -> float:
+    """Give the factor that makes the highest rise of a recording as high as its highest onset activation."""
+    return highest_onset / highest_rise if highest_rise > 0.0 else 1.0
 
 
 def _onset_peaks(onsets: Activations, threshold: float) -> list[tuple[int, int]]:
@@ -101,13 +112,16 @@ def _claim(remaining: Activations, start: int, end: int, row: int) -> None:
 def _fill_gaps(frames: Activations, remaining: Activations, search: NoteSearch) -> list[FoundNote]:
     """Grow a note to both sides from the strongest activation that no note explains, until none is left."""
     found: list[FoundNote] = []
-    while True:
-        middle, row = (int(index) for index in np.unravel_index(int(remaining.argmax()), remaining.shape))
-        if remaining[middle, row] <= search.frame_threshold:
-            return found
+    unexplained = np.flatnonzero(remaining > search.frame_threshold)
+    strongest_first = unexplained[np.argsort(-remaining.reshape(-1)[unexplained], kind="stable")]
+    for place in strongest_first.tolist():
+        middle, row = divmod(place, remaining.shape[1])
+        if remaining[middle, row] == 0.0:  # a note has been found there since
+            continue
         end = middle + 1 + _follow(remaining[middle + 1 :, row], search)
         start = middle - _follow(remaining[:middle, row][::-1], search)
         _claim(remaining, start, end, row)
         end -= 1  # the last frame is given away, as in the authors' program, so that results can be compared
         if end - start > search.min_frames:
             found.append(FoundNote(start, end, row, float(frames[start:end, row].mean())))
+    return found

@@ -11,7 +11,7 @@ from after.codec.build import build_codec
 from after.codec.load import AnyCodec
 from after.data.extract.latents import encode_store
 from after.data.loading.crops import AudioCrops
-from after.data.loading.excerpts import Excerpts, ExcerptSettings
+from after.data.loading.excerpts import Batch, Excerpts, ExcerptSettings
 from after.data.store import Store
 from after.model import build_model
 from after.settings import CodecTrainingSettings, DiffusionTrainingSettings
@@ -85,7 +85,9 @@ def measure_model_data(
         excerpts = Excerpts(store, "train", drawn)
         model = build_model(settings.model, codec.num_latents).to(place)
         generator = torch.Generator().manual_seed(0)
-        updates = Updates(model, lambda batch, _: compute_loss(model, batch, settings, generator, place), training)
+        updates: Updates[Batch] = Updates(
+            model, lambda batch, _: compute_loss(model, batch, settings, generator, place), training
+        )
         batch = excerpts.batch(0, training.batch_size)
         loaded = _rate(lambda i: excerpts.batch(i, training.batch_size), seconds)
         trained = _rate(lambda i: updates.make(batch, i), seconds)

@@ -64,6 +64,11 @@ class LatentsSettings:
         """
         return f"latents/{self._open()[1]}"
 
+    @property
+    def sample_rate(self) -> int:
+        """Rate in Hz that the codec runs at, and a store must have."""
+        return self._open()[0].sample_rate
+
     def to_manifest(self) -> dict[str, Any]:
         """Give what the codec is; its place does not matter."""
         return describe_latents(*self._open())

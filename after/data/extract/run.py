@@ -8,7 +8,7 @@ from pathlib import Path
 
 from after.data.extract.contract import FeatureSettings
 from after.data.extract.spool import read_arrays
-from after.data.extract.stored_audio import AudioInStore
+from after.data.extract.stored_audio import AudioInOpenStore, AudioInStore
 from after.data.extract.work import Extracted, ExtractTask, extract_features
 from after.data.feature_records import FeatureRecord
 from after.data.pool.choose import Workforce, run_tasks
@@ -65,6 +65,7 @@ def extract_missing(
     workforce: Workforce,
     spool_folder: Path,
     progress: Progress | None = None,
+    report: ExtractReport | None = None,
 ) -> ExtractReport:
     """Compute every feature that a recording lacks. Interrupted, the next call continues.
 
@@ -74,6 +75,7 @@ def extract_missing(
         workforce: which processes do the work.
         spool_folder: where workers leave arrays; emptied as they are stored.
         progress: called with seconds of audio done and to do.
+        report: filled in on the way, for who wants to know what an interrupted call did.
 
     Raises:
         DataError: if the disk refuses.
@@ -91,13 +93,17 @@ def extract_missing(
         for record, missing in to_do.values()
     ]
     total_s = sum(record.stored_samples for record, _ in to_do.values()) / sample_rate
-    report = ExtractReport()
+    report = ExtractReport() if report is None else report
 
     def ship(task: ExtractTask) -> ExtractTask:
         assert isinstance(task.audio, AudioInStore)
         return replace(task, audio=task.audio.ship(store))
 
-    with closing(run_tasks(extract_features, tasks, workforce, ship=ship)) as results:
+    def attach(task: ExtractTask) -> ExtractTask:
+        assert isinstance(task.audio, AudioInStore)
+        return replace(task, audio=AudioInOpenStore(store, task.audio))
+
+    with closing(run_tasks(extract_features, tasks, workforce, ship=ship, attach=attach)) as results:
         for task, outcome in results:
             record, missing = to_do[task.source]
             if outcome is None:

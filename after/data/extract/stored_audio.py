@@ -90,6 +90,19 @@ class AudioInStore:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class AudioInOpenStore:
+    """Where a recording lies, for the process that has the store open: LMDB opens it once per process."""
+
+    store: Store
+    audio: AudioInStore
+
+    @contextmanager
+    def open(self) -> Iterator[StoredAudio]:
+        """Give the recording."""
+        yield self.audio.read_from(self.store)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class ShippedAudio:
     """A whole recording in memory, int16 [T], 90 kB per second; `num_samples` of them are audio."""
 

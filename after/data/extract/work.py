@@ -7,7 +7,7 @@ from pathlib import Path
 
 from after.data.extract.contract import Counts, Extractor, FeatureSettings
 from after.data.extract.spool import write_array
-from after.data.extract.stored_audio import AudioInStore, ShippedAudio
+from after.data.extract.stored_audio import AudioInOpenStore, AudioInStore, ShippedAudio
 from after.data.pool.local import check_stop
 from after.data.prepare.spool_disk import writing_to_spool
 
@@ -17,7 +17,7 @@ class ExtractTask:
     """Features to compute of one recording."""
 
     source: str
-    audio: AudioInStore | ShippedAudio
+    audio: AudioInStore | AudioInOpenStore | ShippedAudio
     features: tuple[FeatureSettings, ...]
     spool_path: Path
 
@@ -37,15 +37,15 @@ def extract_features(task: ExtractTask) -> Extracted:
         DataError: if the spool file cannot be written.
     """
     numbers, counts = [], []
-    with task.audio.open() as audio, task.spool_path.open("wb") as spool:
+    # Around everything, because closing the spool file writes what was left in its buffer.
+    with task.audio.open() as audio, writing_to_spool(task.spool_path), task.spool_path.open("wb") as spool:
         for settings in task.features:
             number, tally = 0, Tally()
             extractor = _extractor(settings)
             for index, arrays in enumerate(extractor.extract(audio)):
                 check_stop()
-                with writing_to_spool(task.spool_path):
-                    for name, array in arrays.items():
-                        write_array(spool, index, name, array)
+                for name, array in arrays.items():
+                    write_array(spool, index, name, array)
                 number += len(arrays)
                 tally.add(extractor.count(arrays, audio.valid_samples(index)))
             numbers.append(number)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from after.data.parsers.contract import Problem, Recording
-from after.data.parsers.walk import Folder, list_folder, walk
+from after.data.parsers.walk import midi_beside, walk
 
 
 class AudioMidi:
@@ -17,8 +17,7 @@ class AudioMidi:
     def recordings(self, root: Path) -> Iterator[Recording | Problem]:
         """Give every audio file."""
         if not root.is_dir():
-            beside = Folder(root.parent, tuple(path.name for path in list_folder(root.parent)))
-            yield Recording(path=root, midi_path=beside.midi_by_stem().get(root.stem))
+            yield Recording(path=root, midi_path=midi_beside(root))
             return
         for folder in walk(root):
             if isinstance(folder, Problem):

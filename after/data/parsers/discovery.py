@@ -92,9 +92,7 @@ def find_files(
     problems: dict[str, LeftOut] = {}
     names: list[str] = []
     for given in inputs:
-        root = given.resolve()
-        if not root.exists():
-            raise DataError(f"{given} does not exist; give folders of audio, or audio files")
+        root = _root_of(given)
         if parser and not parsers[parser].recognizes(root):
             raise DataError(f"{given} is not what the parser {parser!r} reads; leave --parser out, or name another")
         names.append(parser or detect_parser(root, parsers))
@@ -121,6 +119,18 @@ def group_of(source: str, pattern: re.Pattern[str] | None, otherwise: str | None
     if match is None:
         return otherwise or PurePosixPath(source).parent.name
     return str(match.group(1) if match.re.groups and match.group(1) is not None else match.group(0))
+
+
+def _root_of(given: Path) -> Path:
+    """Give an input's real path."""
+    try:
+        root = given.resolve()
+        exists = root.exists()
+    except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself
+        raise DataError(f"{given} cannot be read ({error}); give folders of audio, or audio files") from error
+    if not exists:
+        raise DataError(f"{given} does not exist; give folders of audio, or audio files")
+    return root
 
 
 def _sources(root: Path, parser: Parser, wanted: FileFilter) -> Iterator[tuple[str, Recording | Problem]]:

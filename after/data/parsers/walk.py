@@ -1,5 +1,6 @@
 """Every folder and audio file under a root: links followed, loops ended, what cannot be read reported."""
 
+import itertools
 import os
 import stat
 from collections import deque
@@ -66,6 +67,16 @@ def walk(root: Path) -> Iterator[Folder | Problem]:
                 yield Folder(Path(where), tuple(sorted(name for name in names if not name.startswith("."))))
         for error in errors:
             yield Problem(Path(os.fsdecode(error.filename)), f"unreadable folder ({error.strerror})")
+
+
+def midi_beside(path: Path) -> Path | None:
+    """Give the MIDI file of the same stem, without listing the folder: thousands of its files may be asked about."""
+    for suffix in sorted(MIDI_SUFFIXES):
+        for letters in itertools.product(*((letter, letter.upper()) for letter in suffix[1:])):
+            candidate = path.with_suffix("." + "".join(letters))
+            if os.path.lexists(candidate):
+                return candidate
+    return None
 
 
 def list_folder(path: Path) -> list[Path]:

@@ -72,8 +72,9 @@ def _run_until_death(
         while queue or under_way:
             with _interrupts_held():
                 while queue and len(under_way) < _QUEUED_PER_WORKER * workers:
-                    item = queue.popleft()
-                    under_way[pool.submit(work, item)] = item
+                    # A worker may have died since the last result, and then the pool refuses the item.
+                    under_way[pool.submit(work, queue[0])] = queue[0]
+                    queue.popleft()
             for future in wait(under_way, return_when=FIRST_COMPLETED).done:
                 result = future.result()
                 yield under_way.pop(future), result

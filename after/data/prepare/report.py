@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from after.data.inspection.description import describe_store, printable
+from after.data.prepare.usage import Usage
 from after.data.records import SourceRecord
 
 __all__ = ["PrepareReport", "describe_problems", "describe_run", "describe_store", "printable", "warnings_of"]
@@ -14,7 +15,8 @@ __all__ = ["PrepareReport", "describe_problems", "describe_run", "describe_store
 class PrepareReport:
     """What one run did; `audio_s` and the times are of this run only.
 
-    `absent` counts files in the store that were not among the inputs of this run.
+    `absent` counts files in the store that were not among the inputs of this run; `crashed` names recordings that made
+    a worker crash, so that features or copies are missing.
     """
 
     found: int
@@ -24,14 +26,20 @@ class PrepareReport:
     skipped: int
     audio_s: float
     wall_s: float
-    cpu_s: float
+    usage: Usage
+    crashed: tuple[str, ...]
     is_interrupted: bool
     manifest: Mapping[str, Any]
 
     @property
     def audio_s_per_cpu_s(self) -> float:
         """Seconds of audio prepared per second of processor time, over all processes."""
-        return self.audio_s / self.cpu_s if self.cpu_s > 0 else 0.0
+        return self.audio_s / self.usage.cpu_s if self.usage.cpu_s > 0 else 0.0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every file could be used, and everything asked for was made of it."""
+        return not (self.skipped or self.crashed or self.is_interrupted)
 
 
 def warnings_of(records: Sequence[SourceRecord]) -> list[dict[str, str]]:
@@ -50,11 +58,13 @@ def describe_run(report: PrepareReport) -> list[str]:
     """Say what a run did, in lines."""
     lines = [
         f"{report.found} files: {report.stored} stored, {report.unchanged} there already, {report.skipped} skipped"
-        + (f", {report.absent} more in the store from other inputs" if report.absent else "")
+        + (f", {report.absent} more in the store that these inputs do not hold" if report.absent else "")
     ]
     if report.audio_s:
         lines.append(
-            f"{report.audio_s:.0f} s of audio in {report.wall_s:.1f} s, {report.cpu_s:.1f} CPU s: "
-            f"{report.audio_s_per_cpu_s:.0f} audio s per CPU s"
+            f"{report.audio_s:.0f} s of audio in {report.wall_s:.1f} s, {report.usage.cpu_s:.1f} CPU s: "
+            f"{report.audio_s_per_cpu_s:.0f} audio s per CPU s; "
+            f"{report.usage.peak_bytes / 2**20:.0f} MB in one process at most"
         )
+    lines += [printable(f"crashed {source}: its features or copy are missing; try again") for source in report.crashed]
     return lines

@@ -25,7 +25,8 @@ _CLIPPED_SHARE = 1e-3
 class FileTask:
     """One file to prepare.
 
-    `known_hashes` (audio, notes) are those in the store, if it is there already; `notes` are those of a table.
+    `known_hashes` (audio, notes) are those in the store, if it is there already, and `had_notes` tells whether notes
+    are there too; `notes` are those of a table.
     """
 
     source: str
@@ -34,6 +35,7 @@ class FileTask:
     spool_path: Path
     settings: PrepareSettings
     known_hashes: tuple[str, str | None] | None
+    had_notes: bool = False
     notes: tuple[Note, ...] | None = None
 
 
@@ -90,7 +92,14 @@ def _prepare(task: FileTask) -> Prepared | Unchanged:
         return Unchanged(audio, notes_stamp)
     decoded = _decode(task)
     _check(decoded, task.settings)
-    notes, warnings = (None, (problem,)) if problem else _notes(task, decoded.num_samples / task.settings.sample_rate)
+    notes: NoteArray | None = None
+    warnings: tuple[str, ...] = ()
+    if problem is None:
+        notes, problem, warnings = _notes(task, decoded.num_samples / task.settings.sample_rate)
+    if problem is not None:
+        if task.had_notes and task.known_hashes and task.known_hashes[0] == audio.content_hash:
+            raise RefusedError(f"its notes cannot be read: {problem}")
+        warnings = (f"stored without notes: {problem}",)
     if decoded.clipped_samples > _CLIPPED_SHARE * decoded.num_samples:
         share = decoded.clipped_samples / decoded.num_samples
         warnings = (*warnings, f"{share:.1%} of the samples are beyond full scale and were clipped")
@@ -122,7 +131,7 @@ def _check(decoded: Decoded, settings: PrepareSettings) -> None:
 
 
 def _notes_stamp(task: FileTask) -> tuple[FileStamp | None, str | None]:
-    """Hash the notes, from a table or a MIDI file; gives a warning instead where the MIDI file cannot be read."""
+    """Hash the notes, from a table or a MIDI file; gives the reason instead where the MIDI file cannot be read."""
     if task.notes is not None:
         return stamp_of(task.notes), None
     if task.midi_path is None:
@@ -130,22 +139,22 @@ def _notes_stamp(task: FileTask) -> tuple[FileStamp | None, str | None]:
     try:
         return _stamp(task.midi_path), None
     except RefusedError as error:
-        return None, f"stored without notes: {task.midi_path.name} is {error}"
+        return None, f"{task.midi_path.name} is {error}"
 
 
-def _notes(task: FileTask, duration_s: float) -> tuple[NoteArray | None, tuple[str, ...]]:
-    """Read the notes that belong to the audio; a bad MIDI file costs the notes, not the audio."""
+def _notes(task: FileTask, duration_s: float) -> tuple[NoteArray | None, str | None, tuple[str, ...]]:
+    """Read the notes that belong to the audio: gives them, or why the MIDI file is bad, and warnings."""
     if task.notes is not None:
         notes = array_of(task.notes)
     elif task.midi_path is not None:
         try:
             notes = read_notes(task.midi_path)
         except MidiError as error:
-            return None, (f"stored without notes: {error}",)
+            return None, str(error), ()
     else:
-        return None, ()
-    problem = mismatch(notes, duration_s)
-    return notes, (problem,) if problem else ()
+        return None, None, ()
+    warning = mismatch(notes, duration_s)
+    return notes, None, (warning,) if warning else ()
 
 
 def _identities(task: FileTask) -> list[tuple[int, int, int] | None]:

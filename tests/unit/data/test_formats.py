@@ -38,6 +38,7 @@ FFMPEG = {
     "wma": ("a.wma", None, "wmav2", "fltp", 44_100),
     "opus in webm": ("a.webm", None, "libopus", "flt", 48_000),
     "pcm in matroska": ("a.mka", None, "pcm_s16le", "s16", 44_100),
+    "8 bit in matroska": ("a.mka", None, "pcm_u8", "u8", 44_100),
     "tta": ("a.tta", None, "tta", "s16", 44_100),
     "bare aac": ("a.aac", "adts", "aac", "fltp", 44_100),
 }
@@ -52,8 +53,9 @@ def encode(
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     channels = audio.shape[1]
     kind = av.AudioFormat(sample_format)
-    full_scale = {"flt": 1.0, "s16": 2.0**15 - 1, "s32": 2.0**31 - 256}[sample_format.rstrip("p")]
-    samples = (audio * full_scale).astype({"flt": np.float32, "s16": np.int16, "s32": np.int32}[sample_format[:3]])
+    full_scale = {"flt": 1.0, "s16": 2.0**15 - 1, "s32": 2.0**31 - 256, "u8": 127.0}[sample_format.rstrip("p")]
+    dtype = {"flt": np.float32, "s16": np.int16, "s32": np.int32, "u8": np.uint8}[sample_format.rstrip("p")]
+    samples = (audio * full_scale + (128.0 if sample_format == "u8" else 0.0)).astype(dtype)
     rows = samples.T if kind.is_planar else samples.reshape(1, -1)
     layout = {1: "mono", 2: "stereo", 6: "5.1"}[channels]
     with av.open(path, "w", format=container, options=options) as output:
@@ -181,6 +183,13 @@ def test_an_m4a_that_ends_early_is_refused(torn: int) -> None:
     assert entry["reason"].startswith(
         "unreadable (Invalid data" if torn else "unreadable (damaged: 2.00 s long, but only"
     )
+
+
+@pytest.mark.parametrize("flags", ["frag_keyframe+empty_moov", "empty_moov+delay_moov", "dash"])
+def test_an_m4a_in_fragments_is_not_taken_for_a_damaged_one(flags: str) -> None:
+    encode("set/a.m4a", None, "aac", "fltp", 44_100, sine(440.0, 2.0)[:, None], movflags=flags)
+    run("set")
+    check_tone("set/a.m4a", 1, 44_100, late_s=0.03)
 
 
 def test_a_film_without_sound_says_so() -> None:

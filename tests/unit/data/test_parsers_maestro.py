@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from after.cli import prepare_dataset
 from after.data.parsers.discovery import FileFilter, find_files
 from after.data.store import Store
 from after.errors import DataError
@@ -105,6 +107,15 @@ def test_a_side_that_the_table_changes_is_taken_over() -> None:
     assert run(str(root)).stored == 0
     with Store.open("store") as store:
         assert [record.split for record in store.sources()] == ["validation", "validation", "train"]
+
+
+def test_a_dry_run_counts_the_tables_sides() -> None:
+    root = make_maestro(Path("maestro"), ["train", "validation", "validation", "test"])
+    arguments = [str(root), "--out", "store", "--dry-run", "--validation", "0"]
+    output = CliRunner().invoke(prepare_dataset.command, arguments).output
+    assert "read as: maestro" in output
+    assert "3 audio files, 3 with MIDI" in output
+    assert "split: 1 train, 2 validation" in output
 
 
 def test_an_empty_side_is_filled_by_one_file_that_stays_there() -> None:

@@ -38,6 +38,22 @@ def test_a_link_beside_a_folder_does_not_rename_what_is_in_it() -> None:
     assert sources("given") == ["piano/a.wav"]
 
 
+def test_an_input_that_leads_to_itself_is_refused() -> None:
+    Path("loop").symlink_to("loop")
+    with pytest.raises(DataError, match="loop cannot be read"):
+        sources("loop")
+
+
+@pytest.mark.parametrize("suffix", [".mid", ".MID", ".Midi"])
+def test_midi_is_found_beside_a_file_and_in_a_folder_alike(suffix: str) -> None:
+    save_set("set", {"a b.c.wav": 1.0})
+    midi = Path("set", f"a b.c{suffix}")
+    midi.touch()
+    for given in ("set", "set/a b.c.wav"):
+        (file,) = find_files([Path(given)], FileFilter()).files
+        assert file.midi_path == midi.resolve()
+
+
 def test_links_to_files_are_taken_and_dangling_ones_listed() -> None:
     save_set("set", {"a.wav": 1.0, "c.wav": 1.0})
     Path("set/b.wav").symlink_to("a.wav")

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import time
 from contextlib import closing
 
@@ -41,6 +42,18 @@ def test_every_item_comes_back_once(workers: int) -> None:
 def test_a_dead_worker_costs_only_its_item() -> None:
     results = dict(run_in_processes(die_on_three, range(8), 2))
     assert results == {item: None if item == 3 else 2 * item for item in range(8)}
+
+
+def test_a_worker_that_dies_while_a_result_is_used_costs_nothing() -> None:
+    results: dict[int, int | None] = {}
+    with closing(run_in_processes(double, range(8), 1)) as pairs:
+        for item, result in pairs:
+            results[item] = result
+            if item == 0:
+                for worker in multiprocessing.active_children():
+                    os.kill(worker.pid or 0, signal.SIGKILL)
+                time.sleep(0.3)  # the pool notices, and refuses the next item
+    assert results == {item: 2 * item for item in range(8)}
 
 
 def test_an_error_of_the_work_is_raised_here() -> None:

@@ -201,7 +201,7 @@ def test_the_manifest_counts_what_is_there() -> None:
     write_midi("set/flute/c.mid", [Note(0.1, 60, 100, 0.2), Note(0.4, 60, 100, 0.2), Note(0.8, 72, 100, 0.2)])
     manifest = run("set", license_text="CC0-1.0").manifest
     summary = manifest["summary"]
-    assert manifest["schema_version"] == 1
+    assert manifest["schema_version"] == 2
     assert sum(split["files"] for split in summary["splits"].values()) == 3
     assert sum(split["hours"] for split in summary["splits"].values()) == pytest.approx(6 / 3600, rel=1e-3)
     assert sum(split["files"] for split in summary["groups"]["piano"].values()) == 2

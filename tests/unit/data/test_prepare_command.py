@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+import after.cli
 from after.cli import inspect_dataset, prepare_dataset
 from tests.unit.data.audio_folder import save, save_set, sine
 
@@ -32,7 +33,7 @@ def test_it_reports_and_inspect_shows_the_same() -> None:
     save_set("set", {"piano/a.wav": 2.0, "flute/b.wav": 2.0})
     Path("set/bad.wav").write_bytes(b"?")
     result = prepare("set", "--out", "store", "--license", "CC0-1.0", "--chunk-seconds", "0.5")
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == prepare_dataset.INCOMPLETE == 3, result.output
     assert "3 files: 2 stored, 0 there already, 1 skipped" in result.output
     assert "skipped set/bad.wav: unreadable" in result.output
     assert "audio s per CPU s" in result.output
@@ -53,13 +54,48 @@ def test_a_dry_run_writes_nothing() -> None:
     assert not Path("store").exists()
 
 
-def test_errors_are_one_line() -> None:
-    for arguments in (["nowhere", "--out", "store"], ["set", "--out", "set", "--group-by", "("]):
-        Path("set").mkdir(exist_ok=True)
-        finished = subprocess.run([*AFTER, "prepare_dataset", *arguments], capture_output=True, text=True)
-        assert finished.returncode == 2
-        assert len(finished.stderr.split("\n")) == 2, finished.stderr
-        assert finished.stderr.startswith("error: ")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nowhere", "--out", "store"],
+        ["set"],
+        ["--out", "store"],
+        *(
+            ["set", "--out", "store", *options.split()]
+            for options in (
+                "--group-by (",
+                "--sample-rate many",
+                "--chunk-seconds nan",
+                "--chunk-seconds inf",
+                "--chunk-seconds 1e9",
+                "--min-seconds nan",
+                "--min-seconds inf",
+                "--silence-db=-inf",
+                "--silent-share nan",
+                "--validation nan",
+                "--copy-tempo nan",
+                "--copy-semitones 20",
+                "--voicing nan",
+                "--feature chroma",
+                "--parser nobody",
+                "--update nothing",
+                "--update pitch",
+                "--feature pitch --update loudness",
+                "--codec nowhere",
+                "--codec set/a.wav",
+                "--feature latents --sample-rate 48000",
+                "--include *.mp3",
+            )
+        ),
+    ],
+)
+def test_errors_are_one_line_and_come_before_any_work(arguments: list[str]) -> None:
+    save_set("set", {"a.wav": 1.0})
+    result = CliRunner().invoke(after.cli.group, ["prepare_dataset", *arguments])
+    assert result.exit_code == 2, result.output
+    assert result.output.startswith("error: ")
+    assert result.output.count("\n") == 1
+    assert not Path("store").exists()
 
 
 def start(out: str) -> subprocess.Popen[bytes]:

@@ -2,21 +2,21 @@
 
 import os
 import resource
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import soundfile
+from click.testing import CliRunner
 
+import after.cli
 from after.data.store import Store
+from after.errors import DataError
 from after.midi import Note, write_midi
 from tests.unit.data.audio_folder import save, save_set, sine
-from tests.unit.data.preparing import run
-
-AFTER = [sys.executable, "-c", "from after.cli import main; main()"]
+from tests.unit.data.preparing import dump, run
 
 
 def append(path: Path) -> None:
@@ -71,23 +71,58 @@ def test_a_midi_file_that_cannot_be_read_costs_the_notes_only() -> None:
     assert run("set").stored == 1
 
 
-@pytest.mark.parametrize("workers", ["0", "2"])
+@contextmanager
+def small_disk(limit_bytes: int) -> Iterator[None]:
+    """Refuse longer files, in this process and in those that it starts."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
 def test_a_full_disk_ends_the_run_and_the_same_command_continues(workers: str) -> None:
-    save_set("set", {"a.wav": 1.0, "b.wav": 30.0})
-    command = [*AFTER, "prepare_dataset", "set", "--out", "store", "--workers", workers]
-    limit_bytes = 1_000_000
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
-
-    finished = subprocess.run(command, capture_output=True, text=True, preexec_fn=limit)
-    assert finished.returncode == 2, finished.stderr
-    (line,) = finished.stderr.strip().split("\n")
+    save_set("set", {"a.wav": 1.0, "b.wav": 15.0})
+    command = ["prepare_dataset", "set", "--out", "store", "--workers", workers]
+    with small_disk(1_000_000):
+        result = CliRunner().invoke(after.cli.group, command)
+    assert result.exit_code == 2, result.output
+    (line,) = result.output.strip().split("\n")
     assert line.startswith("error: store/spool cannot be written (File too large)")
     assert "run the same command again" in line
     with Store.open("store") as store:
         assert store.skipped() == []
         stored = len(store.sources())
-    finished = subprocess.run(command, capture_output=True, text=True)
-    assert finished.returncode == 0, finished.stderr
-    assert f"2 files: {2 - stored} stored, {stored} there already, 0 skipped" in finished.stdout
+    result = CliRunner().invoke(after.cli.group, command)
+    assert result.exit_code == 0, result.output
+    assert f"2 files: {2 - stored} stored, {stored} there already, 0 skipped" in result.output
+
+
+@pytest.mark.parametrize("features", [[], ["--feature", "loudness"]])
+def test_a_disk_that_fills_at_any_time_costs_one_line_and_what_is_stored_stays(features: list[str]) -> None:
+    save_set("set", {"a.wav": 1.0, "b.wav": 1.5})
+    command = ["prepare_dataset", "set", "--out", "store", "--workers", "0", "--chunk-seconds", "0.5", "--copies", "1"]
+    command += ["--validation", "0", *features]
+    num_stored = []
+    for limit_bytes in (10_000, 40_000, 100_000, 250_000, 400_000, 500_000):
+        with small_disk(limit_bytes):
+            result = CliRunner().invoke(after.cli.group, command)
+        assert result.exit_code == 2, (limit_bytes, result.output)
+        assert result.output.startswith("error: store"), result.output
+        assert result.output.count("\n") == 1
+        num_stored.append(len(sources_of("store")))
+    assert num_stored == sorted(num_stored)
+    assert CliRunner().invoke(after.cli.group, command).exit_code == 0
+    command[command.index("store")] = "whole"
+    assert CliRunner().invoke(after.cli.group, command).exit_code == 0
+    assert dump("store") == dump("whole")
+
+
+def sources_of(path: str) -> list[str]:
+    try:
+        with Store.open(path) as store:
+            return [record.source for record in store.sources()]
+    except DataError:
+        return []

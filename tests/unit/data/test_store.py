@@ -1,8 +1,10 @@
 """The store: arrays come back as they went in, writes are all or nothing, the map grows, other versions are refused."""
 
+import json
 import multiprocessing
 from pathlib import Path
 
+import lmdb
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -120,11 +122,12 @@ def test_a_new_version_replaces_the_old_chunks() -> None:
             store.metadata(old_key)
 
 
-def test_a_refused_file_leaves_the_store_and_can_come_back() -> None:
+def test_a_refused_file_stays_as_it_was_and_can_come_back() -> None:
     with Store.open("store", "a") as store:
         store.put_source(record(), chunks())
+        keys = store.keys()
         store.put_skipped(record().source, "silent")
-        assert store.keys() == []
+        assert store.keys() == keys
         assert store.skipped() == [{"source": record().source, "reason": "silent"}]
         store.put_source(record(), chunks())
         assert store.skipped() == []
@@ -181,24 +184,39 @@ def test_what_is_not_a_store_is_refused() -> None:
     with pytest.raises(DataError, match="not a data store"):
         Store.open("folder", "a")
     Path("broken").mkdir()
-    Path("broken/data.mdb").write_bytes(b"nonsense" * 1000)
+    Path("broken/data.mdb").write_bytes(b"nonsense" * 2000)
     with pytest.raises(DataError, match="cannot be opened"):
         Store.open("broken")
+
+
+def set_schema_version(version: int) -> None:
+    with lmdb.open("store", map_size=1 << 30) as environment, environment.begin(write=True) as transaction:
+        manifest = json.loads(transaction.get(b"manifest")) | {"schema_version": version}
+        transaction.put(b"manifest", json.dumps(manifest).encode())
 
 
 def test_another_schema_version_is_refused() -> None:
     with Store.open("store", "a") as store:
         store.write_manifest({"sample_rate": 44_100})
-        assert store.manifest == {"schema_version": 1, "sample_rate": 44_100}
-        raw = store.manifest | {"schema_version": 99}
-    import json
+        assert store.manifest == {"schema_version": 2, "sample_rate": 44_100}
+    for version in (0, 99):
+        set_schema_version(version)
+        with pytest.raises(DataError, match=f"schema version {version}"):
+            Store.open("store")
 
-    import lmdb
 
-    with lmdb.open("store", map_size=1 << 20) as environment, environment.begin(write=True) as transaction:
-        transaction.put(b"manifest", json.dumps(raw).encode())
-    with pytest.raises(DataError, match="schema version 99"):
-        Store.open("store")
+def test_a_store_of_version_1_can_be_read_and_continued() -> None:
+    with Store.open("store", "a") as store:
+        store.put_source(record(), chunks())
+        store.write_manifest({"sample_rate": 44_100})
+    set_schema_version(1)
+    with Store.open("store") as store:
+        assert store.manifest["schema_version"] == 1
+        assert len(store.keys()) == 3
+        assert store.sources()[0].kind == "recording"
+    with Store.open("store", "a") as store:
+        store.write_manifest(store.manifest)
+        assert store.manifest["schema_version"] == 2
 
 
 def test_a_store_opened_for_reading_does_not_write() -> None:
