@@ -4,6 +4,7 @@ from dataclasses import astuple
 
 import numpy as np
 import pytest
+from after.evaluation.onsets import match_notes
 from numpy.typing import NDArray
 
 from after.data.extract.loudness import LoudnessSettings
@@ -14,7 +15,6 @@ from after.evaluation.features_loudness import analog_poles_hz, compare_loudness
 from after.evaluation.features_notes import NoteCounts, count_notes, hear_notes
 from after.evaluation.features_pitch import PitchCounts, count_frames_in_tune
 from after.evaluation.features_recordings import as_stored
-from after.evaluation.onsets import match_notes
 from after.features.loudness import FLOOR_DB, a_weighting
 from after.midi import Note
 from tests.signals import noise, sine
