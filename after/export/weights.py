@@ -7,7 +7,7 @@ from after.checkpoint import WEIGHTS_SUFFIX, write_checkpoint
 from after.codec.load import load_codec
 from after.config import to_dict
 from after.errors import ExportError
-from after.export.bundle import count_iterations
+from after.trained import count_iterations
 
 
 def write_codec_weights(source: str | Path, out: str | Path, *, license_text: str = "") -> dict[str, object]:

@@ -12,8 +12,8 @@ from after.conditioning.adversary import NUM_CLASSES
 from after.conditioning.probes import pool_over_time, probe_groups, probe_value
 from after.data.loading.excerpts import Batch, Excerpts
 from after.errors import DataError
+from after.features.agreement import pitch_agreement
 from after.features.mel import log_mel
-from after.features.pitch import track_pitch
 from after.model import Model
 from after.settings import DiffusionTrainingSettings
 from after.training.model_losses import compute_loss
@@ -22,7 +22,6 @@ from after.training.run import Run
 _LOSS_BATCHES = 4
 _PROBE_ITEMS = 256
 _EXAMPLES = 3
-_SAME_PITCH_CENTS = 50.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,19 +111,6 @@ def mean_pitch(shares: NDArray[np.float64]) -> NDArray[np.float64]:
     classes, octaves = shares[:, :NUM_CLASSES], shares[:, NUM_CLASSES:]
     mean: NDArray[np.float64] = classes @ np.arange(NUM_CLASSES) + NUM_CLASSES * (octaves @ np.arange(octaves.shape[1]))
     return mean
-
-
-def pitch_agreement(original: NDArray[np.float32], made: NDArray[np.float32], sample_rate: int) -> float | None:
-    """Give the share of the frames that CREPE calls voiced in both that have the same pitch within 50 cents.
-
-    None where no frame is voiced in the original.
-    """
-    first, second = (track_pitch(audio, sample_rate) for audio in (original, made))
-    is_voiced = first.is_voiced()
-    if not is_voiced.any():
-        return None
-    near = np.abs(first.pitch - second.pitch) < _SAME_PITCH_CENTS / 100.0
-    return float((near & second.is_voiced())[is_voiced].mean())
 
 
 def _joined(parts: list[Tensor]) -> NDArray[np.float64]:

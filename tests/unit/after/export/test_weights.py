@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from after.checkpoint import read_snapshot
 from after.cli import group
 from after.codec.load import BUNDLED_CODEC, load_codec
-from after.export.bundle import count_iterations
+from after.trained import count_iterations
 from tests.tiny_instrument import TinyInstrument, make_tiny_instrument
 
 
