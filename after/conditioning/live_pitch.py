@@ -65,8 +65,9 @@ class LivePitch(Streaming):
     def step(self, x: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """Turn one block of audio [B, T, 1] into f0_hz and periodicity [B, T / hop, 2].
 
-        The periodicity is 1 minus twice the depth d' of the dip that was chosen, and 0 in silence (below -70 dB): 0.5
-        and more is pitched. Where nothing is pitched, f0_hz is some positive number.
+        The periodicity is 1 minus twice the depth d' of the dip that was chosen, and 0 where the samples that are
+        compared are silent (below -70 dB): 0.5 and more is pitched. Where nothing is pitched, f0_hz is some positive
+        number.
         """
         x = torch.cat([state[0], x], dim=1)
         low = F.conv1d(x.transpose(1, 2), self.lowpass[None, None]).transpose(1, 2)
@@ -78,7 +79,7 @@ class LivePitch(Streaming):
     def _judge(self, windows: Tensor) -> Tensor:
         """Give f0_hz and periodicity [B, L, 2] of windows [B, L, size]."""
         y = windows - windows.mean(dim=2, keepdim=True)
-        difference, similarity, power = self._compare(y)
+        difference, similarity = self._compare(y)
         dips = self._find_dips(difference)
         # the shortest lag that is about as good as the best one: multiples of the period are as good as the period
         is_good = (dips <= dips.amin(dim=2, keepdim=True) + 0.05) & (dips < self.no_dip)
@@ -90,18 +91,18 @@ class LivePitch(Streaming):
         f0_hz = self.sample_rate / (lag.squeeze(2).to(offset.dtype) + offset)
         # a dip of 0.25 separates pitched sound (nearly all below 0.1) from noise (brown 0.3, pink 0.55, white 0.65)
         periodicity = (1.0 - 2.0 * dips.gather(2, lag).squeeze(2)).clamp(0.0, 1.0)
-        return torch.stack([f0_hz, torch.where(power > self.silence, periodicity, 0.0)], dim=2)
+        return torch.stack([f0_hz, periodicity], dim=2)
 
-    def _compare(self, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Compare the newest samples of y [B, L, N] with those each lag before: difference, similarity, power.
+    def _compare(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Compare the newest samples of y [B, L, N] with those each lag before: difference, similarity.
 
         d(tau) = sum over the window of (y_j - y_(j - tau))^2 = e(0) + e(tau) - 2 r(tau), de Cheveigne and Kawahara
         2002, equations 6 and 7, with the lag into the past; r by FFT. The difference is normalised by its mean over
         shorter lags, equation 8; the similarity 2 r / (e(0) + e(tau)) is McLeod's and Wyvill's (2005) normalised square
-        difference function.
+        difference function. Silence that comes after sound is no sound of its own: its differences are rounding errors.
 
         Returns:
-            [B, L, longest_lag + 1] twice, and the mean square of the longer window [B, L].
+            [B, L, longest_lag + 1] twice.
         """
         spectrum = torch.fft.rfft(y, self.transform_size)
         newest = torch.fft.rfft(y[:, :, None] * self.masks, self.transform_size)
@@ -117,11 +118,12 @@ class LivePitch(Streaming):
             total = (e[:, :, :1] + e).clamp_min(1e-12)
             d = (total - 2.0 * r[:, :, index, :stop]).clamp_min(0.0)
             mean = torch.cumsum(d, dim=2) / self.lags[:stop].clamp_min(1.0)
-            parts.append(torch.stack([d / mean.clamp_min(1e-12), 1.0 - d / total])[:, :, :, is_first:])
+            is_heard = y[:, :, self.size - length :].var(dim=2, unbiased=False, keepdim=True) > self.silence
+            normalised = torch.where(is_heard, d / mean.clamp_min(1e-12), self.no_dip)
+            parts.append(torch.stack([normalised, 1.0 - d / total])[:, :, :, is_first:])
             is_first = stop
         both = torch.cat(parts, dim=3)
-        power = (energy[:, :, -1] - energy[:, :, -1 - self.long]) / self.long
-        return both[0], both[1], power.to(y.dtype)
+        return both[0], both[1]
 
     def _find_dips(self, difference: Tensor) -> Tensor:
         """Keep a difference [B, L, lags] where it has a local minimum at a lag in range; else put a large number."""

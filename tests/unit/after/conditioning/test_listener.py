@@ -101,6 +101,20 @@ def test_silence_from_the_start_is_zero_throughout() -> None:
     assert not structure.any()
 
 
+@pytest.mark.parametrize("f0_hz", [60.0, 147.0, 415.0, 1300.0])
+def test_silence_after_a_note_has_no_pitch_in_any_batch(f0_hz: float) -> None:
+    note = np.concatenate([tone(steady(f0_hz)), np.zeros(8 * 1024, np.float32)])[-16 * 1024 :]
+    audio = torch.from_numpy(np.stack([note, noise(16 * 1024 / 44100)[0], 0.0 * note])[:, :, None])
+    listener = Listener(44100, hop=1024)
+    features, _ = listener.listen(audio, listener.init_state(3))
+    alone, _ = listener.listen(audio[:1], listener.init_state(1))
+    assert features[0, 2:7, 1].min() > 0.8
+    assert not features[0, 9:, 1].any()  # 36 ms after the end: no range looks at the note any more
+    assert not features[2, :, 1].any()
+    torch.testing.assert_close(listener(audio)[:1], listener(audio[:1]), rtol=0, atol=1e-4)
+    torch.testing.assert_close(features[:1, :, 1:], alone[:, :, 1:], rtol=0, atol=1e-3)
+
+
 def test_a_new_note_is_found_within_two_frames() -> None:
     f0_hz = np.repeat([196.0, 293.7, 440.0, 220.0], 10 * 1024)
     listener = Listener(44100, hop=1024)
