@@ -38,7 +38,12 @@ CONTROLS: dict[str, Control] = {
         is_int=False, minimum=0, maximum=2, default=1, unit="", text="standard deviation of the noise"
     ),
     "transpose": Control(
-        is_int=True, minimum=-48, maximum=48, default=0, unit="semitones", text="shift of everything that sounds"
+        is_int=True,
+        minimum=-48,
+        maximum=48,
+        default=0,
+        unit="semitones",
+        text="shift of everything that is played; no effect where structure is learned",
     ),
 }
 """Attributes of an instrument, in the order in which they are shown."""

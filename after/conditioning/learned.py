@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from after.conditioning.source import StructureSource
 from after.streaming.combine import Serial
 from after.streaming.contract import Framewise, Streaming
 from after.streaming.conv import CausalConv1d
@@ -45,6 +46,36 @@ class LearnedStructure(Streaming):
     def with_noise(self, code: Tensor, noise: Tensor) -> Tensor:
         """Give the code [B, L, S] as training passes it on; `noise` is standard normal, of the same shape."""
         return code + self.noise_level * noise
+
+
+class LatentListener(StructureSource):
+    """Hear the learned structure of live audio: encode it with the codec, and the latents with what has learned.
+
+    Args:
+        encoder: audio [B, T, 1] to latents [B, L, D].
+        code: latents to structure [B, L, S].
+        structure_size: S.
+
+    Raises:
+        ValueError: if one of them lags.
+    """
+
+    def __init__(self, encoder: Streaming, code: LearnedStructure, *, structure_size: int) -> None:
+        chain = Serial([encoder, code])
+        if chain.latency:
+            raise ValueError(f"the structure lags by {chain.latency} frames; it must look back only")
+        super().__init__(
+            hop=encoder.down // encoder.up, num_signals=1, structure_size=structure_size, num_states=chain.num_states
+        )
+        self.chain = chain
+
+    def init_state(self, batch_size: int) -> list[Tensor]:
+        """Give the state of codec and encoder before the start."""
+        return self.chain.init_state(batch_size)
+
+    def step(self, x: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """Turn one block of audio [B, T, 1] into structure [B, T / hop, S]."""
+        return self.chain.step(x, state)
 
 
 def build_learned_structure(

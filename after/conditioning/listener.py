@@ -6,7 +6,12 @@ import torch
 from torch import Tensor
 
 from after.conditioning.live_pitch import LivePitch
-from after.conditioning.pitch_loudness import pitch_loudness_frames
+from after.conditioning.pitch_loudness import (
+    PITCH_LOUDNESS_CHANNELS,
+    pitch_loudness_frames,
+    transpose_pitch_loudness,
+)
+from after.conditioning.source import StructureSource
 from after.features.loudness import FLOOR_DB, a_weighting
 from after.streaming.contract import Streaming
 from after.streaming.spectral import Frames
@@ -50,7 +55,7 @@ class LiveLoudness(Streaming):
         return 10.0 * torch.log10(power.clamp_min(self.floor))[:, :, None], state
 
 
-class Listener(Streaming):
+class Listener(StructureSource):
     """Follow pitch and loudness of audio and lay them out as `after.conditioning.pitch_loudness` does.
 
     A frame tells of the sound up to its end, so there is no lag; it is judged from the last 18 to 63 ms, the loudness
@@ -63,7 +68,7 @@ class Listener(Streaming):
     """
 
     def __init__(self, sample_rate: int, *, hop: int, loudness_window: int = 2048) -> None:
-        super().__init__(block_size=hop, down=hop, num_states=3)
+        super().__init__(hop=hop, num_signals=1, structure_size=PITCH_LOUDNESS_CHANNELS, num_states=3)
         self.pitch = LivePitch(sample_rate, hop=hop)
         self.loudness = LiveLoudness(sample_rate, hop=hop, window_length=max(hop, loudness_window))
         self.samples_at_once = hop * math.ceil(262144 / hop)
@@ -91,3 +96,7 @@ class Listener(Streaming):
             y, state = self.step(x[:, start : start + self.samples_at_once], state)
             outputs.append(y)
         return torch.cat(outputs, dim=1)
+
+    def transposed(self, structure: Tensor, semitones: int) -> Tensor:
+        """Shift the pitch of structure [B, L, 130]; see `transpose_pitch_loudness`."""
+        return transpose_pitch_loudness(structure, semitones)

@@ -1,13 +1,14 @@
 """Notes as signals, as hosts of plain audio send them: pitch and velocity per voice, turned into structure frames."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from after.conditioning.roll import NUM_PITCHES
-from after.streaming.contract import Streaming, keep_last
+from after.conditioning.roll import NUM_PITCHES, ROLL_CHANNELS
+from after.conditioning.source import StructureSource
+from after.streaming.contract import keep_last
 
 
-class NoteSignals(Streaming):
+class NoteSignals(StructureSource):
     """Find the notes in pairs of signals and lay them out as `after.conditioning.roll` does.
 
     Each voice has two channels at the sample rate: pitch (MIDI number, rounded) and velocity (0-127; zero or less is
@@ -23,7 +24,7 @@ class NoteSignals(Streaming):
     like: Tensor
 
     def __init__(self, num_voices: int, *, hop: int) -> None:
-        super().__init__(block_size=hop, down=hop, num_states=2)
+        super().__init__(hop=hop, num_signals=2 * num_voices, structure_size=ROLL_CHANNELS, num_states=2)
         self.num_voices = num_voices
         self.hop = hop
         self.num_pitches = NUM_PITCHES
@@ -52,6 +53,12 @@ class NoteSignals(Streaming):
             return torch.cat([sounding, torch.zeros_like(sounding)], dim=2), [state[0], last]
         structure, held = self._lay_out(begins, ends, pitch, velocity, state[0])
         return structure, [held, last]
+
+    def transposed(self, structure: Tensor, semitones: int) -> Tensor:
+        """Shift all notes of structure [B, L, 256], held ones too; those that leave the range fall silent."""
+        sounding, onset = structure.chunk(2, dim=2)
+        shift = [semitones, -semitones]
+        return torch.cat([nn.functional.pad(sounding, shift), nn.functional.pad(onset, shift)], dim=2)
 
     def _lay_out(
         self, begins: Tensor, ends: Tensor, pitch: Tensor, velocity: Tensor, held: Tensor

@@ -10,6 +10,13 @@ from after.checkpoint import WEIGHTS_SUFFIX
 from after.codec.foreign.settings import FOREIGN_KIND
 from after.instrument import Instrument
 
+PLAYED_BY = {
+    "midi": "notes (midi)",
+    "pitch_loudness": "audio: its pitch and loudness (pitch_loudness)",
+    "learned": "audio: what the model has learned to follow (learned)",
+}
+"""What plays an instrument, by the kind of its structure."""
+
 
 def describe_instrument(path: str | Path) -> list[str]:
     """Describe an instrument file: size, parts, rates, timbres, defaults, training data, licence and credits.
@@ -30,6 +37,7 @@ def describe_instrument(path: str | Path) -> list[str]:
         f"  audio       {instrument.sample_rate} Hz, {instrument.hop_length} samples per frame, "
         f"{instrument.num_latents} latents, latency {instrument.latency_samples} samples ({latency_ms:.1f} ms)",
         *_foreign_codec(instrument.manifest.get("codec")),
+        f"  played by   {PLAYED_BY.get(instrument.structure_kind, instrument.structure_kind)}",
         f"  timbres     {', '.join(instrument.timbres) or 'none named'}",
         f"  map         {_map(instrument)}",
         f"  plays with  {_pairs(instrument.manifest.get('attributes'))}",

@@ -1,4 +1,4 @@
-"""The exported instrument against its parts: played notes, timbres, speed."""
+"""The exported instrument against its parts: what plays it, timbres, speed."""
 
 from typing import Any
 
@@ -7,9 +7,14 @@ import torch
 from torch import Tensor
 
 from after.codec.load import AnyCodec
+from after.conditioning.listener import Listener
+from after.conditioning.pitch_loudness import transpose_pitch_loudness
+from after.conditioning.timbre_map import TimbreMap
 from after.export.check import BATCH_SIZES, NUM_FRAMES, check_codec, measure_stream, noise, worst
 from after.instrument.events import HeldNotes, NoteEvent
+from after.instrument.melody import make_melody
 from after.model import Model
+from after.streamer import NOTES_KIND
 from after.streaming.timing import one_thread, time_calls_ms
 
 _WARM_UP_BLOCKS = 6
@@ -17,41 +22,88 @@ _NOTES_PER_ITEM = 12
 
 
 @torch.no_grad()
-def check_instrument(loaded: Any, codec: AnyCodec, model: Model) -> dict[str, float]:
+def check_instrument(
+    loaded: Any, codec: AnyCodec, model: Model, *, kind: str = NOTES_KIND, timbre_map: TimbreMap | None = None
+) -> dict[str, float]:
     """Compare all methods of an exported instrument with its codec and model; give the largest differences.
+
+    Args:
+        loaded: the exported module.
+        codec: of the instrument.
+        model: of the instrument.
+        kind: of its structure.
+        timbre_map: of the instrument.
 
     Raises:
         ExportError: if one is too large.
     """
-    errors: dict[str, list[float]] = {"timbre": [], "generate": [], "forward": []}
+    errors: dict[str, list[float]] = {"timbre": [], "structure": [], "generate": [], "forward": [], "map": []}
     hop, lag = codec.hop_length, codec.latency_samples
-    (num_steps,), (seed,) = loaded.get_num_steps(), loaded.get_seed()
-    (guidance_structure,), (guidance_timbre,) = loaded.get_guidance_structure(), loaded.get_guidance_timbre()
-    (temperature,) = loaded.get_temperature()
     for batch_size in BATCH_SIZES:
         audio = noise(batch_size, 1, NUM_FRAMES * hop, level=0.1)
         wanted = [model.timbre_encoder(codec.encode(audio[:, :, : n * hop]).mT) for n in range(1, NUM_FRAMES + 1)]
         errors["timbre"].append(measure_stream(loaded, "timbre", audio, torch.stack(wanted, dim=2)))
+        (transpose,) = loaded.get_transpose()
+        if kind == NOTES_KIND:
+            signals, structure = _notes(batch_size, hop, transpose)
+        else:
+            signals = _melodies(batch_size, codec)
+            structure = _heard(signals, kind, codec, model)
+            errors["structure"].append(measure_stream(loaded, "structure", signals, structure.mT))
+        if kind == "pitch_loudness":
+            structure = transpose_pitch_loudness(structure, transpose)
         timbre = noise(batch_size, model.timbre_size).tanh()
-        signals, structure = _performance(batch_size, hop, loaded.get_transpose()[0])
-        held = timbre[:, :, None].expand(-1, -1, signals.size(2))
-        latents = model.generate(
-            structure,
-            timbre,
-            seeds=torch.full([batch_size], seed),
-            num_steps=num_steps,
-            guidance_structure=guidance_structure,
-            guidance_timbre=guidance_timbre,
-            temperature=temperature,
-        ).mT
-        x = torch.cat([signals, held], dim=1)
+        x = torch.cat([signals, timbre[:, :, None].expand(-1, -1, signals.size(2))], dim=1)
+        latents = _generate(loaded, model, structure, timbre)
         errors["generate"].append(measure_stream(loaded, "generate", x, latents))
         errors["forward"].append(measure_stream(loaded, "forward", x, codec.decode(latents), lag=lag))
+        if timbre_map is not None:
+            errors["map"].append(_map_error(loaded, timbre_map, batch_size))
     loaded.set_reset(1)
-    return check_codec(loaded, codec) | worst(errors)
+    return check_codec(loaded, codec) | worst({name: values for name, values in errors.items() if values})
 
 
-def _performance(batch_size: int, hop: int, transpose: int) -> tuple[Tensor, Tensor]:
+def _generate(loaded: Any, model: Model, structure: Tensor, timbre: Tensor) -> Tensor:
+    """Generate latents [B, D, L] with the model itself, as the exported module is set."""
+    (num_steps,), (seed,) = loaded.get_num_steps(), loaded.get_seed()
+    (guidance_structure,), (guidance_timbre,) = loaded.get_guidance_structure(), loaded.get_guidance_timbre()
+    (temperature,) = loaded.get_temperature()
+    latents: Tensor = model.generate(
+        structure,
+        timbre,
+        seeds=torch.full([structure.size(0)], seed),
+        num_steps=num_steps,
+        guidance_structure=guidance_structure,
+        guidance_timbre=guidance_timbre,
+        temperature=temperature,
+    )
+    return latents.mT
+
+
+def _melodies(batch_size: int, codec: AnyCodec) -> Tensor:
+    """Make up audio to play with, [B, 1, T]; another one for each item."""
+    num_samples = NUM_FRAMES * codec.hop_length
+    return torch.from_numpy(np.stack([make_melody(num_samples, codec.sample_rate, seed=i) for i in range(batch_size)]))
+
+
+def _heard(audio: Tensor, kind: str, codec: AnyCodec, model: Model) -> Tensor:
+    """Tell the structure [B, L, S] of whole recordings [B, 1, T]."""
+    if kind == "pitch_loudness":
+        pitches: Tensor = Listener(codec.sample_rate, hop=codec.hop_length)(audio.mT)
+        return pitches
+    assert model.code is not None
+    code: Tensor = model.code(codec.encode(audio).mT)
+    return code
+
+
+def _map_error(loaded: Any, timbre_map: TimbreMap, batch_size: int) -> float:
+    """Compare the timbres at some places, also outside of the map."""
+    places = noise(batch_size, 2, NUM_FRAMES)
+    wanted = torch.stack([timbre_map(places[:, :, frame]) for frame in range(NUM_FRAMES)], dim=2)
+    return measure_stream(loaded, "map", places, wanted)
+
+
+def _notes(batch_size: int, hop: int, transpose: int) -> tuple[Tensor, Tensor]:
     """Make up notes; give them as signals [B, 16, T], and transposed as structure [B, L, 256], from the events."""
     generator = np.random.default_rng(0)
     signals = np.zeros((batch_size, 16, NUM_FRAMES * hop), dtype=np.float32)

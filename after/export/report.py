@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from after.export.card import PLAYED_BY
+
 
 def describe_export(path: str | Path, manifest: Mapping[str, Any]) -> list[str]:
     """Give the methods, attributes, timbres and measured figures of a file that was just exported."""
@@ -19,6 +21,7 @@ def describe_export(path: str | Path, manifest: Mapping[str, Any]) -> list[str]:
             f"{method['out_channels']} at 1/{method['out_ratio']}"
         )
     if "attributes" in manifest:
+        lines.append(f"  played by   {PLAYED_BY[manifest['structure_kind']]}")
         lines.append(f"  attributes  {', '.join(f'{k} {v:g}' for k, v in manifest['attributes'].items())}")
         lines.append(f"  timbres     {', '.join(manifest['timbres']) or 'none named'}")
     figures = manifest["verification"]

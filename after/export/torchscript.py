@@ -17,14 +17,15 @@ from after.config import to_dict
 from after.controls import CONTROLS, STREAM_CONTROLS
 from after.errors import AudioError, CheckpointError, ExportError
 from after.export.archive import check_name, write
-from after.export.bundle import load_trained
 from after.export.check import check_codec, check_operators, check_protocol, check_round_trip
 from after.export.check_instrument import check_instrument, measure_speed
-from after.instrument.loading import InstrumentParts, read_parts, table_of
+from after.instrument.loading import STRUCTURE_KIND, STRUCTURE_SIZE, InstrumentParts, read_parts, table_of
+from after.instrument.melody import make_melody
 from after.instrument.stored_map import MAP_TABLE
 from after.manifest import EXPORT_SUFFIX, SCHEMA_VERSION
-from after.streamer import NUM_VOICES, Streamer
+from after.streamer import NOTES_KIND, NUM_VOICES, Streamer
 from after.streaming.archive import compile_module, pack, unpack
+from after.trained import load_trained
 
 _SPEED_FRAMES = (1, 2, 8)
 _LEAST_TIMBRE_S = 0.2
@@ -69,7 +70,8 @@ def export_instrument(job: InstrumentJob, out: str | Path, *, report: Report = l
     out = check_name(out)
     parts = _with_timbres(_read(job), job.timbres)
     codec, model = parts.codec, parts.model
-    streamer = Streamer(codec, model)
+    kind = parts.structure.kind
+    streamer = Streamer(codec, model, parts.structure, timbre_map=parts.timbre_map)
     if "attributes" in parts.snapshot:
         for name, value in table_of(parts.snapshot, "attributes").items():
             getattr(streamer, f"set_{name}")(value)
@@ -79,12 +81,14 @@ def export_instrument(job: InstrumentJob, out: str | Path, *, report: Report = l
     loaded = unpack(pack(scripted, {}))
     report("comparing the stream with the whole sequence")
     check_protocol(loaded, 2, codec.hop_length)
-    errors = check_instrument(loaded, codec, model)
+    errors = check_instrument(loaded, codec, model, kind=kind, timbre_map=parts.timbre_map)
     report("measuring speed")
     verification = {"max_error": errors, "real_time_factor": _speeds(loaded, "forward", codec)}
     manifest = _manifest("instrument", loaded, codec, verification) | {
         "timbre_size": model.timbre_size,
-        "num_voices": NUM_VOICES,
+        STRUCTURE_KIND: kind,
+        STRUCTURE_SIZE: streamer.source.structure_size,
+        "num_voices": NUM_VOICES if kind == NOTES_KIND else 0,
         "latency_samples": codec.hop_length + codec.latency_samples,
         "attributes": {name: getattr(loaded, f"get_{name}")()[0] for name in CONTROLS},
         "controls": {name: asdict(control) for name, control in (CONTROLS | STREAM_CONTROLS).items()},
@@ -184,11 +188,13 @@ def _map_entry(parts: InstrumentParts) -> Manifest:
 
 
 def _speeds(loaded: Any, name: str, codec: Any) -> dict[str, float]:
-    """Measure a method from signals to signals at several buffer sizes."""
+    """Measure a method from signals to signals at several buffer sizes; where it takes audio, it gets a melody."""
     speeds = {}
     for frames in _SPEED_FRAMES:
         num_samples = frames * codec.hop_length
         x = torch.zeros(1, int(getattr(loaded, f"{name}_params")[0]), num_samples)
+        if getattr(loaded, f"{name}_input_labels")[0] == "audio":
+            x[:, :1] = torch.from_numpy(make_melody(num_samples, codec.sample_rate))
         factor = measure_speed(loaded, name, x, num_samples / codec.sample_rate)
         speeds[str(num_samples)] = round(factor, 4)
     return speeds
@@ -196,7 +202,7 @@ def _speeds(loaded: Any, name: str, codec: Any) -> dict[str, float]:
 
 def _manifest(kind: str, loaded: Any, codec: Any, verification: Mapping[str, object]) -> Manifest:
     """Give what manifests of all kinds have."""
-    lags = {"encode": 0, "timbre": 0, "generate": 0}
+    lags = {"encode": 0, "timbre": 0, "map": 0, "structure": 0, "generate": 0}
     methods = {}
     for name in loaded.get_methods():
         in_channels, in_ratio, out_channels, out_ratio = (int(x) for x in getattr(loaded, f"{name}_params"))

@@ -19,7 +19,8 @@ class Attributes:
         guidance_structure: 1 follows the model, more exaggerates what is played; 0 to 10.
         guidance_timbre: likewise for the timbre.
         temperature: standard deviation of the noise, 0 to 2.
-        transpose: semitones added to every note, held ones too, -48 to 48.
+        transpose: semitones added to every note, held ones too, or to the pitch of audio, -48 to 48; no effect where
+            structure is learned, which names no pitches.
     """
 
     num_steps: int = 4

@@ -3,38 +3,45 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 import after
-from after.conditioning.timbre_map import TimbreMap
+from after.audio import resample
 from after.errors import InstrumentError
 from after.instrument.attributes import Attributes
+from after.instrument.blocks import AudioIn, AudioOut, NotesIn, as_mono
 from after.instrument.events import HeldNotes, NoteEvent, events_of
 from after.instrument.loading import LoadedInstrument, load_engine, table_of
+from after.instrument.timbres import Timbres
 from after.midi import Note
 
 BUNDLED = Path(after.__file__).parent / "pretrained" / "midi.safetensors"
 _BLOCK_FRAMES = 64
-_MIN_TIMBRE_FRAMES = 8
 _NUM_SEEDS = 2**31
+
+Progress = Callable[[float], None]
+"""Called with fractions 0..1."""
 
 
 class Instrument:
     """A playable instrument: codec, generative model and named timbres.
 
-    One object plays one stream; it is not safe to share between threads.
+    It is played by notes (`process`, `render`) or by audio (`process_audio`, `revoice`), as it was trained. One object
+    plays one stream; it is not safe to share between threads.
 
     Attributes:
         sample_rate: Hz.
         hop_length: samples per frame.
         num_latents: of the codec, D.
-        latency_samples: from a note event to its sound, beside the host's buffer.
+        latency_samples: from a note event, or from what is heard, to its sound, beside the host's buffer.
+        structure_kind: what is taken from what plays it: `midi`, `pitch_loudness` or `learned`.
+        plays_audio: whether audio plays it; else notes do.
         timbres: names that `set_timbre` takes.
         has_map: whether it has a map of timbres, for `timbre_at`, `set_timbre_at` and `locate`.
         map_positions: places (x, y) of the named timbres on it, within +-1.
@@ -45,20 +52,20 @@ class Instrument:
     def __init__(self, loaded: LoadedInstrument) -> None:
         """Use `Instrument.load`."""
         self._engine = loaded.engine
-        self._presets = dict(loaded.timbres)
-        self._timbre_size = loaded.timbre_size
+        self._book = Timbres(loaded)
         self._lag_samples = loaded.codec_latency_samples
         self.sample_rate = loaded.sample_rate
         self.hop_length = loaded.hop_length
         self.num_latents = loaded.num_latents
         self.latency_samples = loaded.hop_length + loaded.codec_latency_samples
-        self.timbres = tuple(self._presets)
-        self._map = loaded.timbre_map
-        self.has_map = self._map is not None
-        self.map_positions = dict(loaded.positions)
+        self.structure_kind = loaded.structure_kind
+        self.plays_audio = loaded.plays_audio
+        self.timbres = self._book.names
+        self.has_map = self._book.has_map
+        self.map_positions = self._book.positions
         self.manifest = loaded.manifest
         self.attributes = Attributes()
-        self._timbre = next(iter(self._presets.values()), torch.zeros(loaded.timbre_size))
+        self._timbre = self._book.first()
         self.set(**table_of(self.manifest, "attributes") if "attributes" in self.manifest else {})  # type: ignore[arg-type]
         self.reset()
 
@@ -85,7 +92,7 @@ class Instrument:
             InstrumentError: unknown name, audio shorter than about 0.2 s, a vector of another size, or numbers that are
                 not finite.
         """
-        self._timbre = self._vector(timbre)
+        self._timbre = self._book.vector(timbre)
 
     @property
     def timbre(self) -> NDArray[np.float32]:
@@ -102,11 +109,7 @@ class Instrument:
         Raises:
             InstrumentError: if the instrument has no map, or a coordinate is no number.
         """
-        timbre_map = self._need_map()
-        if math.isnan(x) or math.isnan(y):
-            raise InstrumentError(f"the place ({x}, {y}) is NaN: give numbers from -1 to 1")
-        with torch.inference_mode():
-            return np.array(timbre_map(torch.tensor([[x, y]], dtype=torch.float32))[0].numpy())
+        return self._book.at(x, y)
 
     def locate(self, timbre: str | NDArray[np.float32]) -> tuple[float, float]:
         """Give the place (x, y) of the map whose timbre is nearest to one, which is given as to `set_timbre`.
@@ -114,12 +117,7 @@ class Instrument:
         Raises:
             InstrumentError: if the instrument has no map, or `set_timbre` would refuse the timbre.
         """
-        timbre_map = self._need_map()
-        if isinstance(timbre, str) and timbre in self.map_positions:
-            return self.map_positions[timbre]
-        with torch.inference_mode():
-            x, y = timbre_map.locate(self._vector(timbre)[None])[0].tolist()
-        return x, y
+        return self._book.locate(timbre)
 
     def set(self, **attributes: float) -> None:
         """Change attributes (see `Attributes`); a change of steps or guidance starts the network's memory anew.
@@ -139,13 +137,12 @@ class Instrument:
         """Forget everything played and begin the noise of `seed` anew."""
         self._engine.set_seed(seed % _NUM_SEEDS)
         self._engine.set_reset(1)
-        self._held = HeldNotes(self.hop_length)
-        self._pending: list[NoteEvent] = []
-        self._filled = 0
-        self._ready = np.zeros((1, self.hop_length), dtype=np.float32)
+        self._notes_in = NotesIn(self.hop_length)
+        self._audio_in = AudioIn(self.hop_length)
+        self._out = AudioOut(self.hop_length)
 
     def process(self, num_samples: int, events: Sequence[NoteEvent] = ()) -> NDArray[np.float32]:
-        """Play one block of a stream.
+        """Play one block of a stream of notes.
 
         Args:
             num_samples: of this block, any number; frames are computed whenever `hop_length` samples have come in.
@@ -155,34 +152,32 @@ class Instrument:
             audio [1, num_samples], `latency_samples` behind the events.
 
         Raises:
-            InstrumentError: if an event lies outside of the block.
+            InstrumentError: if an event lies outside of the block, or the instrument is played by audio.
         """
-        queue = sorted(events, key=lambda event: event.offset_samples)
-        if queue and not 0 <= queue[0].offset_samples <= queue[-1].offset_samples < num_samples:
-            raise InstrumentError(
-                f"events lie at {queue[0].offset_samples} to {queue[-1].offset_samples} samples, the block has "
-                f"{num_samples}: give each event to the block in which it happens"
-            )
-        rows: list[NDArray[np.float32]] = []
-        ready = self._ready[:, self._filled :]
-        done = 0
-        while done < num_samples:
-            take = min(num_samples - done, self.hop_length - self._filled)
-            while queue and queue[0].offset_samples < done + take:
-                event = queue.pop(0)
-                self._pending.append(replace(event, offset_samples=event.offset_samples - done + self._filled))
-            self._filled += take
-            done += take
-            if self._filled == self.hop_length:
-                rows.append(self._held.frame(self._pending))
-                self._pending = []
-                self._filled = 0
-        if rows:
-            # Frames that came in together are played together, which is quicker than one by one.
-            blocks = [np.stack(rows[i : i + _BLOCK_FRAMES]) for i in range(0, len(rows), _BLOCK_FRAMES)]
-            ready = np.concatenate([ready, *map(self._play, blocks)], axis=1)
-            self._ready = ready[:, -self.hop_length :]
-        return ready[:, :num_samples].copy()
+        self._need(plays_audio=False, called="process")
+        rows = self._notes_in.take(num_samples, events)
+        # Frames that came in together are played together, which is quicker than one by one.
+        blocks = [np.stack(rows[i : i + _BLOCK_FRAMES]) for i in range(0, len(rows), _BLOCK_FRAMES)]
+        return self._out.take(num_samples, [self._play(torch.from_numpy(block)[None]) for block in blocks])
+
+    def process_audio(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Play one block of a stream of audio.
+
+        Args:
+            audio: [1, N] at `sample_rate`, any N; frames are computed whenever `hop_length` samples have come in. More
+                channels are mixed to one; what is no number counts as silence.
+
+        Returns:
+            audio [1, N], `latency_samples` behind what came in.
+
+        Raises:
+            InstrumentError: if the audio has another shape, or the instrument is played by notes.
+        """
+        self._need(plays_audio=True, called="process_audio")
+        heard = self._audio_in.take(as_mono(audio))
+        size = _BLOCK_FRAMES * self.hop_length
+        blocks = [heard[:, start : start + size] for start in range(0, heard.shape[1], size)]
+        return self._out.take(audio.shape[1], [self._play(self._listen(block)) for block in blocks])
 
     def decode(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
         """Decode the codec's latents [L, D] by themselves, from silence; the stream that is playing goes on unchanged.
@@ -195,12 +190,7 @@ class Instrument:
         return np.ascontiguousarray(audio[0].numpy())
 
     def render(
-        self,
-        notes: Sequence[Note],
-        duration_s: float,
-        *,
-        seed: int = 0,
-        progress: Callable[[float], None] | None = None,
+        self, notes: Sequence[Note], duration_s: float, *, seed: int = 0, progress: Progress | None = None
     ) -> NDArray[np.float32]:
         """Play notes from the start, latency taken out.
 
@@ -212,63 +202,83 @@ class Instrument:
 
         Returns:
             audio [1, duration_s * sample_rate].
+
+        Raises:
+            InstrumentError: if the instrument is played by audio.
         """
-        self.reset(seed)
-        num_samples = round(duration_s * self.sample_rate)
-        num_frames = math.ceil((num_samples + self._lag_samples) / self.hop_length)
+        self._need(plays_audio=False, called="render")
+        held = HeldNotes(self.hop_length)
         by_frame: dict[int, list[NoteEvent]] = {}
         for event in events_of(notes, self.sample_rate):
             frame, offset = divmod(event.offset_samples, self.hop_length)
             by_frame.setdefault(frame, []).append(replace(event, offset_samples=offset))
+
+        def structure(start: int, stop: int) -> Tensor:
+            return torch.from_numpy(np.stack([held.frame(by_frame.get(k, [])) for k in range(start, stop)]))[None]
+
+        return self._render(structure, round(duration_s * self.sample_rate), seed, progress)
+
+    def revoice(
+        self, audio: NDArray[np.float32], sample_rate: float, *, seed: int = 0, progress: Progress | None = None
+    ) -> NDArray[np.float32]:
+        """Play a recording from the start, latency taken out.
+
+        Args:
+            audio: [C, T]; its channels are mixed to one.
+            sample_rate: of it, in Hz.
+            seed: of the noise; the same seed gives the same audio.
+            progress: called with fractions 0..1.
+
+        Returns:
+            audio [1, T'] at the instrument's `sample_rate`, as long as the recording.
+
+        Raises:
+            InstrumentError: if the audio has another shape or holds what is no number, or the instrument is played by
+                notes.
+            AudioError: if the sample rate is not positive.
+        """
+        self._need(plays_audio=True, called="revoice")
+        heard = resample(as_mono(audio), sample_rate, self.sample_rate)
+        if not np.isfinite(heard).all():
+            raise InstrumentError("the audio holds samples that are NaN or infinite: export it again")
+        hop, num_samples = self.hop_length, heard.shape[1]
+        heard = np.pad(heard, ((0, 0), (0, self._lag_samples + hop)))
+        return self._render(
+            lambda start, stop: self._listen(heard[:, start * hop : stop * hop]), num_samples, seed, progress
+        )
+
+    def _need(self, *, plays_audio: bool, called: str) -> None:
+        """Refuse a call that is for the other kind of instrument."""
+        if plays_audio and not self.plays_audio:
+            raise InstrumentError(f"this instrument is played by notes: call process or render instead of {called}")
+        if self.plays_audio and not plays_audio:
+            raise InstrumentError(
+                f"this instrument is played by audio ({self.structure_kind}): call process_audio or revoice instead of "
+                f"{called}"
+            )
+
+    def _render(
+        self, structure: Callable[[int, int], Tensor], num_samples: int, seed: int, progress: Progress | None
+    ) -> NDArray[np.float32]:
+        """Play frames [start, stop), given as structure [1, L, S], to audio [1, num_samples] without lag."""
+        self.reset(seed)
+        num_frames = math.ceil((num_samples + self._lag_samples) / self.hop_length)
         output = [np.zeros((1, 0), dtype=np.float32)]
         for start in range(0, num_frames, _BLOCK_FRAMES):
             stop = min(start + _BLOCK_FRAMES, num_frames)
-            output.append(self._play(np.stack([self._held.frame(by_frame.get(k, [])) for k in range(start, stop)])))
+            output.append(self._play(structure(start, stop)))
             if progress is not None:
                 progress(stop / num_frames)
         self.reset(seed)
         return np.concatenate(output, axis=1)[:, self._lag_samples : self._lag_samples + num_samples]
 
-    def _need_map(self) -> TimbreMap:
-        if self._map is None:
-            raise InstrumentError("this instrument has no map of timbres: make its file again with after bundle")
-        return self._map
+    @torch.inference_mode()
+    def _listen(self, audio: NDArray[np.float32]) -> Tensor:
+        """Tell the structure [1, L, S] of the next audio [1, L * hop_length]."""
+        return self._engine.structure(torch.from_numpy(np.ascontiguousarray(audio))[None]).transpose(1, 2)
 
-    def _vector(self, timbre: str | NDArray[np.float32]) -> torch.Tensor:
-        """Give the timbre [E] of a name, a vector or audio."""
-        if isinstance(timbre, str):
-            return self._preset(timbre)
-        if timbre.ndim != 1:
-            return _checked(self._encode_timbre(timbre))
-        if timbre.size != self._timbre_size:
-            raise InstrumentError(f"a timbre has {self._timbre_size} numbers, {timbre.size} were given")
-        return _checked(torch.from_numpy(np.array(timbre, dtype=np.float32)))
-
-    def _preset(self, name: str) -> torch.Tensor:
-        if name not in self._presets:
-            near = get_close_matches(name, self._presets, n=1)
-            hint = f"; did you mean {near[0]}?" if near else "."
-            raise InstrumentError(f"no timbre {name!r}{hint} There are: {', '.join(self._presets) or 'none named'}")
-        return self._presets[name]
-
-    def _encode_timbre(self, audio: NDArray[np.float32]) -> torch.Tensor:
-        mono = audio.mean(axis=0, dtype=np.float32)
-        num_frames = mono.size // self.hop_length
-        if num_frames < _MIN_TIMBRE_FRAMES:
-            raise InstrumentError(f"{mono.size} samples are too short for a timbre: give a second or more")
-        whole = torch.from_numpy(mono[: num_frames * self.hop_length].copy())[None, None]
-        with torch.inference_mode():
-            return self._engine.timbre_of(whole)[0].clone()
-
-    def _play(self, structure: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Play structure frames [L, 256] to audio [1, L * hop_length], lagging by the codec's latency."""
-        with torch.inference_mode():
-            audio = self._engine.play(torch.from_numpy(structure)[None], self._timbre[None, None])
+    @torch.inference_mode()
+    def _play(self, structure: Tensor) -> NDArray[np.float32]:
+        """Play structure frames [1, L, S] to audio [1, L * hop_length], lagging by the codec's latency."""
+        audio = self._engine.play(structure, self._timbre[None, None])
         return np.ascontiguousarray(audio[0].numpy())
-
-
-def _checked(timbre: torch.Tensor) -> torch.Tensor:
-    """Refuse what is no number, which the network's memory would never lose again; keep the rest within +-1."""
-    if not bool(torch.isfinite(timbre).all()):
-        raise InstrumentError("the timbre holds values that are not finite; give audio or a vector without NaN")
-    return timbre.clamp(-1.0, 1.0)

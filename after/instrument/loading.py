@@ -17,15 +17,21 @@ from after.errors import CheckpointError, ExportError, InstrumentError
 from after.instrument.stored_map import MAP_TABLE, MAP_WEIGHTS, Positions, read_positions, restore_map
 from after.manifest import EXPORT_SUFFIX, read_manifest
 from after.model import Model, build_model
-from after.settings import ModelSettings
-from after.streamer import Streamer
+from after.settings import ModelSettings, StructureSettings
+from after.streamer import NOTES_KIND, Streamer
+
+STRUCTURE_KIND, STRUCTURE_SIZE = "structure_kind", "structure_size"
+"""What an exported file's manifest says of the structure; files without it are played by notes."""
 
 
 class Engine(Protocol):
     """What the runtime needs of `after.streamer.Streamer`, as a module or as a loaded TorchScript file."""
 
+    def structure(self, signals: Tensor) -> Tensor:
+        """Tell the structure [B, S, L] of what is played, for instance audio [B, 1, L * hop]."""
+
     def play(self, structure: Tensor, timbre: Tensor) -> Tensor:
-        """Play structure [B, L, 256] with timbre [B, 1, E] to audio [B, 1, L * hop]."""
+        """Play structure [B, L, S] with timbre [B, 1, E] to audio [B, 1, L * hop]."""
 
     def timbre_of(self, audio: Tensor) -> Tensor:
         """Tell the timbre [B, E] of audio [B, 1, T]."""
@@ -51,6 +57,11 @@ class InstrumentParts:
     timbre_map: TimbreMap | None = None
     positions: Positions = field(default_factory=dict)
 
+    @property
+    def structure(self) -> StructureSettings:
+        """Give what plays the instrument: notes, unless the file says something else."""
+        return from_dict(ModelSettings, table_of(self.snapshot, "model")).structure
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoadedInstrument:
@@ -63,6 +74,7 @@ class LoadedInstrument:
         num_latents: of the codec.
         timbre_size: numbers in a timbre.
         codec_latency_samples: by which `play` lags.
+        structure_kind: `midi`, `pitch_loudness` or `learned`.
         timbres: named vectors [E].
         manifest: settings and description.
         timbre_map: places to timbres, where there is a map.
@@ -75,10 +87,16 @@ class LoadedInstrument:
     num_latents: int
     timbre_size: int
     codec_latency_samples: int
+    structure_kind: str
     timbres: Mapping[str, Tensor]
     manifest: Mapping[str, object]
     timbre_map: TimbreMap | None = None
     positions: Positions = field(default_factory=dict)
+
+    @property
+    def plays_audio(self) -> bool:
+        """Tell whether audio plays it; else notes do."""
+        return self.structure_kind != NOTES_KIND
 
 
 def read_parts(path: str | Path) -> InstrumentParts:
@@ -121,12 +139,13 @@ def load_engine(path: Path) -> LoadedInstrument:
     parts = read_parts(path)
     codec, model = parts.codec, parts.model
     return LoadedInstrument(
-        engine=Streamer(codec, model).eval(),
+        engine=Streamer(codec, model, parts.structure, timbre_map=parts.timbre_map).eval(),
         sample_rate=codec.sample_rate,
         hop_length=codec.hop_length,
         num_latents=codec.num_latents,
         timbre_size=model.timbre_size,
         codec_latency_samples=codec.latency_samples,
+        structure_kind=parts.structure.kind,
         timbres=parts.timbres,
         manifest=parts.snapshot,
         timbre_map=parts.timbre_map,
@@ -147,8 +166,9 @@ def _load_export(path: Path) -> LoadedInstrument:
         raise InstrumentError(f"{path} is damaged ({str(error).splitlines()[0]}): export it again") from error
     timbres = table_of(manifest, "timbres")
     timbre_size = _number(manifest, "timbre_size")
+    kind = str(manifest.get(STRUCTURE_KIND, NOTES_KIND))
     engine = cast(Engine, module.eval())
-    _warm_up(engine, timbre_size)
+    _warm_up(engine, manifest, timbre_size, listens=kind != NOTES_KIND)
     stored_map = table_of(manifest, MAP_TABLE) if MAP_TABLE in manifest else {}
     return LoadedInstrument(
         engine=engine,
@@ -157,6 +177,7 @@ def _load_export(path: Path) -> LoadedInstrument:
         num_latents=_number(manifest, "num_latents"),
         timbre_size=timbre_size,
         codec_latency_samples=_number(manifest, "codec_latency_samples"),
+        structure_kind=kind,
         timbres={name: torch.tensor(vector, dtype=torch.float32) for name, vector in timbres.items()},
         manifest=manifest,
         timbre_map=restore_map(stored_map.get("weights"), timbre_size) if stored_map else None,
@@ -165,10 +186,13 @@ def _load_export(path: Path) -> LoadedInstrument:
 
 
 @torch.inference_mode()
-def _warm_up(engine: Engine, timbre_size: int) -> None:
+def _warm_up(engine: Engine, manifest: Mapping[str, object], timbre_size: int, *, listens: bool) -> None:
     """Play a little: the first two calls of a TorchScript method compile it, far too slowly for a stream."""
+    structure = torch.zeros(1, 1, _number(manifest, STRUCTURE_SIZE) if listens else ROLL_CHANNELS)
     for _ in range(2):
-        engine.play(torch.zeros(1, 1, ROLL_CHANNELS), torch.zeros(1, 1, timbre_size))
+        if listens:
+            engine.structure(torch.zeros(1, 1, _number(manifest, "hop_length")))
+        engine.play(structure, torch.zeros(1, 1, timbre_size))
     engine.set_reset(1)
 
 

@@ -97,7 +97,7 @@ class Controlled(nn.Module):
 
     @torch.jit.export
     def set_transpose(self, value: int) -> int:
-        """Set the semitones added to every pitch; give 0."""
+        """Set the semitones added to every pitch (no effect on learned structure); give 0."""
         self.transpose = self._whole("transpose", value)
         return 0
 

@@ -50,6 +50,11 @@ def check_block(x: Tensor, channels: int, block: int) -> None:
         raise ValueError(f"the input is {x.size()}; it must be [batch, {channels}, a multiple of {block}]")
 
 
+def clean_audio(x: Tensor) -> Tensor:
+    """Replace what is no number by silence; stay within 40 dB above full scale, so that squares remain finite."""
+    return torch.nan_to_num(x, 0.0, 0.0, 0.0).clamp(-100.0, 100.0)
+
+
 def describe_attribute(owner: nn.Module, name: str, *, is_int: bool) -> None:
     """Give an attribute the buffer that hosts ask for."""
     owner.register_buffer(f"{name}_params", torch.tensor([INT_ID if is_int else FLOAT_ID]))
