@@ -1,4 +1,4 @@
-"""`after render`: a MIDI file and a timbre in, an audio file out."""
+"""`after render`: a MIDI file or a recording and a timbre in, an audio file out."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +12,9 @@ from after.controls import CONTROLS
 from render.errors import RenderError, TimbreError
 
 if TYPE_CHECKING:
+    from after.midi import Score
     from render.engine import Progress, RenderResult, RenderSettings
+    from render.source import Recording
     from render.timeline import Timeline
     from render.voices import Instrument
 
@@ -25,6 +27,7 @@ _EXAMPLES = """\b
 Examples:
   after render song.mid --timbre cello -o out.wav
   after render quartet.mid --timbre-for 1=violin --timbre-for 4=cello --effects room
+  after render humming.wav --instrument follower.ts --timbre 0.3,-0.5 -o out.wav
 """
 
 
@@ -32,7 +35,7 @@ Examples:
 class RenderOptions:
     """What was asked for on the command line."""
 
-    midi_file: Path | None
+    source: Path | None
     timbre: str
     timbre_for: tuple[str, ...]
     instrument: Path | None
@@ -61,14 +64,14 @@ def range_of(name: str) -> click.IntRange | click.FloatRange:
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("midi_file", type=_FILE, required=False)
+@click.argument("source", metavar="INPUT", type=_FILE, required=False)
 @click.option(
     "--timbre",
     default="auto",
     show_default=True,
-    metavar="NAME|FILE",
-    help="Timbre of every channel: a name of the instrument (part of it is enough), an audio file, or auto for the one "
-    "nearest to each channel's General MIDI program.",
+    metavar="NAME|FILE|X,Y",
+    help="Timbre of every channel: a name of the instrument (part of it is enough), an audio file, a place on the map "
+    "of timbres, or auto for the one nearest to each channel's General MIDI program (of a recording: the first).",
 )
 @click.option(
     "--timbre-for",
@@ -82,7 +85,7 @@ def range_of(name: str) -> click.IntRange | click.FloatRange:
     "--out",
     type=_FILE,
     metavar="FILE",
-    help="Where to write: .wav, .flac or .ogg; default: the MIDI file's name, .wav, here.",
+    help="Where to write: .wav, .flac or .ogg; default: INPUT's name, .wav, here; of a recording NAME_rendered.wav.",
 )
 @click.option("--force", is_flag=True, help="Replace files that exist.")
 @click.option(
@@ -102,16 +105,16 @@ def range_of(name: str) -> click.IntRange | click.FloatRange:
 @click.option(
     "--steps", type=range_of("num_steps"), help="Sampler steps: more is slower and finer; default: the instrument's."
 )
-@click.option("--guidance-structure", type=range_of("guidance_structure"), help="How strictly the notes are followed.")
+@click.option("--guidance-structure", type=range_of("guidance_structure"), help="How strictly INPUT is followed.")
 @click.option("--guidance-timbre", type=range_of("guidance_timbre"), help="How strictly the timbre is followed.")
 @click.option("--temperature", type=range_of("temperature"), help="How much chance there is in the sound.")
-@click.option("--transpose", type=range_of("transpose"), metavar="SEMITONES", help="Shift all notes.")
+@click.option("--transpose", type=range_of("transpose"), metavar="SEMITONES", help="Shift all pitches.")
 @click.option(
     "--tail-seconds",
     type=click.FloatRange(0, 60),
     default=3.0,
     show_default=True,
-    help="How long the instrument may ring after the last note; silence is cut.",
+    help="How long the instrument may ring after the end; silence is cut.",
 )
 @click.option(
     "--bit-depth", type=click.Choice(["16", "24", "32"]), default="24", show_default=True, help="32 is float, wav only."
@@ -121,14 +124,14 @@ def range_of(name: str) -> click.IntRange | click.FloatRange:
     is_flag=True,
     help="Bring the peak to -1 dBFS; without it the level changes only if the mix would clip.",
 )
-@click.option("--picture", type=_FILE, metavar="FILE.png", help="Also draw the notes over the spectrogram.")
+@click.option("--picture", type=_FILE, metavar="FILE.png", help="Also draw the spectrogram, with the notes.")
 @click.option("--list-timbres", is_flag=True, help="Print the instrument's timbres and stop.")
 @click.pass_obj
 def command(loader: InstrumentLoader | None, /, **arguments: Any) -> None:
-    """Render a MIDI file with an instrument.
+    """Render INPUT with an instrument: a MIDI file, or a recording where the instrument is played by audio.
 
-    All tracks and channels are played, each channel by its own performer; the sustain pedal and tempo changes are
-    honoured. The drum channel (10) is left out.
+    All tracks and channels of a MIDI file are played, each channel by its own performer; the sustain pedal and tempo
+    changes are honoured. The drum channel (10) is left out. A recording may have any rate and number of channels.
     """
     options = RenderOptions(**arguments)
     load = loader or load_instrument
@@ -136,9 +139,9 @@ def command(loader: InstrumentLoader | None, /, **arguments: Any) -> None:
         for name in load(options.instrument).timbres:
             click.echo(name)
         return
-    if options.midi_file is None:
-        raise RenderError("no MIDI file was given: after render song.mid -o song.wav")
-    _render(options, options.midi_file, load)
+    if options.source is None:
+        raise RenderError("no MIDI file was given, nor a recording: after render song.mid -o song.wav")
+    _render(options, options.source, load)
 
 
 def parse_timbre_for(assignments: Sequence[str]) -> dict[int, str]:
@@ -158,25 +161,25 @@ def parse_timbre_for(assignments: Sequence[str]) -> dict[int, str]:
     return chosen
 
 
-def _render(options: RenderOptions, midi_file: Path, load: InstrumentLoader) -> None:
+def _render(options: RenderOptions, path: Path, load: InstrumentLoader) -> None:
     """Check everything that can be checked, then render and write."""
-    from after.midi import read_midi
     from render.effects import load_effects
-    from render.engine import render_timeline
+    from render.engine import check_kind, render_timeline
     from render.output import check_output, check_picture, write_render
-    from render.timeline import timeline_from_midi
+    from render.source import Recording, read_source
 
-    out = options.out or Path(f"{midi_file.stem}.wav")
     bit_depth = int(options.bit_depth)
-    score = read_midi(midi_file)
+    source = read_source(path)
+    out = _output(options, path, source)
     check_output(out, bit_depth=bit_depth, force=options.force)
     if options.picture is not None:
         check_picture(options.picture, force=options.force)
     effects = load_effects(options.effects)
     timbre_for = parse_timbre_for(options.timbre_for)
     instrument = load(options.instrument)
-    timeline = timeline_from_midi(score, options.timbre, timbre_for, timbres=instrument.timbres)
-    timeline = replace(timeline, effects=effects)
+    is_recording = isinstance(source, Recording)
+    check_kind(instrument, with_notes=not is_recording, with_audio=is_recording)
+    timeline = replace(_timeline(source, options.timbre, timbre_for, instrument), effects=effects)
     _say(timeline.remarks)
     with _progress_bar() as progress:
         result = render_timeline(timeline, instrument, _settings(options), progress)
@@ -186,6 +189,33 @@ def _render(options: RenderOptions, midi_file: Path, load: InstrumentLoader) -> 
     click.echo(f"{out}: {seconds:.2f} s, {result.audio.shape[0]} channels, {result.sample_rate} Hz")
     if options.picture is not None:
         _draw(options.picture, timeline, result)
+
+
+def _output(options: RenderOptions, path: Path, source: "Score | Recording") -> Path:
+    """Settle on where to write; what is rendered is never replaced."""
+    from render.errors import OutputError
+    from render.source import Recording
+
+    ending = "_rendered" if isinstance(source, Recording) else ""
+    out = options.out or Path(f"{path.stem}{ending}.wav")
+    if out.exists() and out.samefile(path):
+        raise OutputError(f"{out} is what is rendered; write elsewhere with --out")
+    return out
+
+
+def _timeline(
+    source: "Score | Recording", timbre: str, timbre_for: dict[int, str], instrument: "Instrument"
+) -> "Timeline":
+    """Put a file on a timeline."""
+    from render.source import Recording
+    from render.timeline import timeline_from_audio, timeline_from_midi
+
+    timbres, has_map = instrument.timbres, instrument.has_map
+    if not isinstance(source, Recording):
+        return timeline_from_midi(source, timbre, timbre_for, timbres=timbres, has_map=has_map)
+    if timbre_for:
+        raise TimbreError("--timbre-for names MIDI channels, a recording has none; use --timbre")
+    return timeline_from_audio(source.audio, source.sample_rate, timbre, timbres=timbres, has_map=has_map)
 
 
 def _settings(options: RenderOptions) -> "RenderSettings":

@@ -68,7 +68,7 @@ def command(ctx: click.Context, out: Path, instrument: Path | None, steps: int |
         with resources.as_file(resources.files("after") / "pretrained" / piece.midi_name) as midi_file:
             ctx.invoke(
                 render.cli.command,
-                midi_file=midi_file,
+                source=midi_file,
                 timbre=piece.timbre,
                 out=out / f"{piece.stem}.wav",
                 picture=out / f"{piece.stem}.png",

@@ -1,6 +1,6 @@
 """A timeline becomes audio: performances, track effects, the graph, master effects, tail, level.
 
-notes --instrument--> [1, T] --track effects--> [1 or 2, T] --DawDreamer graph--> [2, T] --master effects--> [2, T]
+notes or audio --instrument--> [1, T] --track effects--> [1 or 2, T] --DawDreamer--> [2, T] --master effects--> [2, T]
 """
 
 from collections.abc import Callable, Mapping
@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from render.daw import Lane, mix_lanes
 from render.effects import apply_effects
+from render.errors import TimelineError
 from render.level import protect_peak
 from render.tail import trim_tail
-from render.timbres import read_timbre, resolve_timbre
+from render.timbres import parse_place, read_timbre, resolve_timbre
 from render.timeline import Timeline, Track
-from render.voices import Instrument, Phrase, perform, set_attributes, split_phrases
+from render.voices import Instrument, Passage, Phrase, make_passage, perform, set_attributes, split_phrases
 
 EFFECT_TAIL_S = 20.0
 """Silence that effects are given to ring out in; what stays silent is cut again."""
@@ -62,8 +63,11 @@ def render_timeline(
         progress: called now and then.
 
     Raises:
-        RenderError: if a timbre is not there or the graph cannot be rendered.
+        RenderError: if a timbre is not there, the instrument is not played by what the timeline holds, or the graph
+            cannot be rendered.
     """
+    tracks = timeline.tracks
+    check_kind(instrument, with_notes=any(t.notes() for t in tracks), with_audio=any(t.recordings() for t in tracks))
     settings = settings or RenderSettings()
     sample_rate = instrument.sample_rate
     timbres = {track.timbre: _timbre(track.timbre, instrument) for track in timeline.tracks}
@@ -91,16 +95,47 @@ def render_timeline(
     return RenderResult(audio, sample_rate, (remark,) if remark else ())
 
 
+def check_kind(instrument: Instrument, *, with_notes: bool, with_audio: bool) -> None:
+    """Make sure that an instrument is played by what there is.
+
+    Raises:
+        TimelineError: if it is played by audio and there are notes, or the other way round.
+    """
+    if instrument.plays_audio and with_notes:
+        raise TimelineError(
+            "this instrument is played by audio, not by notes: give a recording (wav, flac, ...) instead of MIDI, or "
+            "another instrument with --instrument"
+        )
+    if with_audio and not instrument.plays_audio:
+        raise TimelineError(
+            "this instrument is played by notes, not by audio: give a MIDI file instead of a recording, or another "
+            "instrument with --instrument"
+        )
+
+
 def _timbre(timbre: str, instrument: Instrument) -> str | NDArray[np.float32]:
-    """Give what `set_timbre` takes: a name, or the audio of a file."""
-    name = resolve_timbre(timbre, instrument.timbres)
+    """Give what `set_timbre` takes: a name, the vector at a place of the map, or the audio of a file."""
+    name = resolve_timbre(timbre, instrument.timbres, has_map=instrument.has_map)
     if name in instrument.timbres:
         return name
-    return read_timbre(name, instrument.sample_rate)
+    place = parse_place(name)
+    return read_timbre(name, instrument.sample_rate) if place is None else instrument.timbre_at(*place)
 
 
-def _phrases(track: Track, instrument: Instrument, tail_s: float, played_samples: int) -> tuple[Phrase, ...]:
-    """Cut a track's notes into phrases."""
+def _phrases(track: Track, instrument: Instrument, tail_s: float, played_samples: int) -> tuple[Phrase | Passage, ...]:
+    """Cut what a track holds into what the instrument plays at a time."""
+    if instrument.plays_audio:
+        return tuple(
+            make_passage(
+                clip.audio,
+                clip.sample_rate,
+                clip.onset_s,
+                tail_s,
+                sample_rate=instrument.sample_rate,
+                total_samples=played_samples,
+            )
+            for clip in track.recordings()
+        )
     return split_phrases(
         track.notes(),
         tail_s,

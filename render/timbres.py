@@ -1,4 +1,4 @@
-"""Which timbre a person means: a name of the instrument, written loosely, or an audio file."""
+"""Which timbre a person means: a name of the instrument, written loosely, a place on its map, or an audio file."""
 
 import difflib
 import re
@@ -12,18 +12,23 @@ from render.errors import TimbreError
 
 MIN_TIMBRE_S = 0.2
 SILENT_PEAK = 10.0 ** (-70.0 / 20.0)
+_PLACE = re.compile(r"([+-]?\d*\.?\d+)\s*,\s*([+-]?\d*\.?\d+)")
 
 
-def resolve_timbre(asked: str, timbres: Sequence[str]) -> str:
-    """Give the instrument's own name for a timbre, or the path of an audio file that exists.
+def resolve_timbre(asked: str, timbres: Sequence[str], *, has_map: bool = False) -> str:
+    """Give the instrument's own name for a timbre, a place `x,y` on its map, or the path of an audio file that exists.
 
     Capitals, spaces, dashes and underscores do not matter, and part of a name is enough where only one name has it
     (`cello` for `cello_solo`).
 
     Raises:
-        TimbreError: naming the nearest timbre and those that exist.
+        TimbreError: naming the nearest timbre and those that exist, or saying that there is no such place.
     """
     if asked in timbres:
+        return asked
+    if parse_place(asked) is not None:
+        if not has_map:
+            raise TimbreError(f"{asked} is a place on a map of timbres; the instrument has no map, {_listed(timbres)}")
         return asked
     words = _words(asked)
     same = [name for name in timbres if _words(name) == words]
@@ -40,6 +45,21 @@ def resolve_timbre(asked: str, timbres: Sequence[str]) -> str:
     if Path(asked).suffix or "/" in asked:
         raise TimbreError(f"{asked} is no audio file that exists, nor a timbre; {have}")
     raise TimbreError(f"unknown timbre {asked!r}{_nearest(asked, timbres)}; {have}, or give an audio file")
+
+
+def parse_place(asked: str) -> tuple[float, float] | None:
+    """Give the place (x, y) that a text names, such as `0.3,-0.5`; None if it names none.
+
+    Raises:
+        TimbreError: if the place lies outside of the map.
+    """
+    found = _PLACE.fullmatch(asked.strip())
+    if found is None:
+        return None
+    x, y = float(found[1]), float(found[2])
+    if max(abs(x), abs(y)) > 1.0:
+        raise TimbreError(f"{asked} lies outside of the map of timbres; write x,y with numbers from -1 to 1")
+    return x, y
 
 
 def read_timbre(path: str | Path, sample_rate: int) -> FloatAudio:

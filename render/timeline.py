@@ -1,7 +1,7 @@
 """What is to be played, when, by whom: frozen values that the engine reads and nothing else changes.
 
-A timeline comes from a MIDI file (`timeline_from_midi`); every other source builds the same values, so all of them are
-rendered by the same engine.
+A timeline comes from a MIDI file (`timeline_from_midi`) or a recording (`timeline_from_audio`); every other source
+builds the same values, so all of them are rendered by the same engine.
 """
 
 import bisect
@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from after.audio import FloatAudio
 from after.midi import Note, Score, TempoChange, apply_pedal
 from render.effects import Effect
 from render.errors import TimbreError, TimelineError
@@ -79,23 +80,48 @@ class Clip:
         return tuple(replace(note, onset_s=note.onset_s + self.onset_s) for note in self.notes)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class AudioClip:
+    """A recording placed on a track, for an instrument that is played by audio: [C, T] at its own sample rate (Hz)."""
+
+    audio: FloatAudio
+    sample_rate: int
+    onset_s: float = 0.0
+
+    @property
+    def end_s(self) -> float:
+        """Time at which it is over, in seconds from the start of the timeline."""
+        return self.onset_s + self.audio.shape[1] / self.sample_rate
+
+
 @dataclass(frozen=True, slots=True)
 class Track:
     """One performer: what it plays, in which timbre, through which effects, how loud.
 
-    `timbre` is a name that the instrument has, or the path of an audio file to take the timbre from.
+    `timbre` is a name that the instrument has, a place `x,y` on its map, or the path of an audio file to take the
+    timbre from.
     """
 
     name: str
     timbre: str
-    clips: tuple[Clip, ...]
+    clips: tuple[Clip | AudioClip, ...]
     midi_channel: int = 0
     gain_db: float = 0.0
     effects: tuple[Effect, ...] = ()
 
     def notes(self) -> tuple[Note, ...]:
         """Give all notes of all clips in order of time."""
-        return tuple(sorted(note for clip in self.clips for note in clip.placed_notes()))
+        return tuple(sorted(note for clip in self.clips if isinstance(clip, Clip) for note in clip.placed_notes()))
+
+    def recordings(self) -> tuple[AudioClip, ...]:
+        """Give all recordings."""
+        return tuple(clip for clip in self.clips if isinstance(clip, AudioClip))
+
+    @property
+    def end_s(self) -> float:
+        """Time of the last note-off or end of a recording in seconds; 0 for a track that plays nothing."""
+        ends_s = [note.end_s for note in self.notes()] + [clip.end_s for clip in self.recordings()]
+        return max(ends_s, default=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,17 +134,47 @@ class Timeline:
     remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse a timeline without notes and tracks that share a name."""
+        """Refuse a timeline without notes or recordings and tracks that share a name."""
         names = [track.name for track in self.tracks]
         if len(set(names)) < len(names):
             raise TimelineError(f"tracks {', '.join(names)} share a name; give each track its own")
-        if not any(track.notes() for track in self.tracks):
-            raise TimelineError("the timeline holds no notes to play; give it at least one")
+        if not any(track.notes() or track.recordings() for track in self.tracks):
+            raise TimelineError("the timeline holds no notes to play; give it at least one, or a recording")
 
     @property
     def end_s(self) -> float:
-        """Time of the last note-off in seconds."""
-        return max(note.end_s for track in self.tracks for note in track.notes())
+        """Time of the last note-off or end of a recording in seconds."""
+        return max(track.end_s for track in self.tracks)
+
+
+def timeline_from_audio(
+    audio: FloatAudio,
+    sample_rate: int,
+    timbre: str = AUTO_TIMBRE,
+    *,
+    timbres: Sequence[str],
+    has_map: bool = False,
+) -> Timeline:
+    """Give a recording a track of its own.
+
+    Args:
+        audio: [C, T].
+        sample_rate: of it, in Hz.
+        timbre: a name, a place on the map, an audio file, or `auto` for the instrument's first one.
+        timbres: the names that the instrument has.
+        has_map: whether the instrument has a map of timbres.
+
+    Raises:
+        TimbreError: if the timbre does not exist.
+    """
+    remarks = []
+    if timbre == AUTO_TIMBRE:
+        if not timbres:
+            raise TimbreError("the instrument names no timbres; give --timbre an audio file of the one you want")
+        timbre = timbres[0]
+        remarks.append(f"the recording is played by {timbre}; --timbre chooses another")
+    name = resolve_timbre(timbre, timbres, has_map=has_map)
+    return Timeline((Track(f"recording {name}", name, (AudioClip(audio, sample_rate),)),), remarks=tuple(remarks))
 
 
 def timeline_from_midi(
@@ -127,6 +183,7 @@ def timeline_from_midi(
     timbre_for: Mapping[int, str] | None = None,
     *,
     timbres: Sequence[str],
+    has_map: bool = False,
 ) -> Timeline:
     """Give every channel and timbre of a MIDI file its own track.
 
@@ -135,9 +192,11 @@ def timeline_from_midi(
 
     Args:
         score: from `after.midi.read_midi`.
-        timbre: for every channel: a name, an audio file, or `auto` for the one nearest to the General MIDI program.
+        timbre: for every channel: a name, a place on the map, an audio file, or `auto` for the one nearest to the
+            General MIDI program.
         timbre_for: the same by MIDI channel, counted from 0; goes before `timbre`.
         timbres: the names that the instrument has.
+        has_map: whether the instrument has a map of timbres.
 
     Raises:
         TimbreError: if a timbre or a channel does not exist.
@@ -162,7 +221,9 @@ def timeline_from_midi(
         asked = chosen.get(midi_channel, timbre)
         by_timbre: dict[str, list[Note]] = defaultdict(list)
         for note in by_channel[midi_channel]:
-            by_timbre[_timbre_of(asked, note.program, timbres)].append(note)
+            is_auto = asked == AUTO_TIMBRE
+            name = nearest_timbre(note.program, timbres) if is_auto else resolve_timbre(asked, timbres, has_map=has_map)
+            by_timbre[name].append(note)
         for name, notes in by_timbre.items():
             tracks.append(
                 Track(f"channel {midi_channel + 1} {name}", name, (Clip(tuple(sorted(notes))),), midi_channel)
@@ -173,11 +234,6 @@ def timeline_from_midi(
                     f"channel {midi_channel + 1} ({', '.join(map(program_name, programs))}) is played by {name}"
                 )
     return Timeline(tuple(tracks), TempoMap(score.tempos), remarks=tuple(remarks))
-
-
-def _timbre_of(asked: str, program: int, timbres: Sequence[str]) -> str:
-    """Settle on the timbre of one note."""
-    return nearest_timbre(program, timbres) if asked == AUTO_TIMBRE else resolve_timbre(asked, timbres)
 
 
 def _check_channels(chosen: Mapping[int, str], by_channel: Mapping[int, object]) -> None:

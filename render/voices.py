@@ -1,4 +1,4 @@
-"""Notes and a timbre in, audio out: one performance by the instrument.
+"""Notes or a recording and a timbre in, audio out: one performance by the instrument.
 
 Where a part rests for long, the instrument is not asked to play the silence: each phrase is its own performance, placed
 on the instrument's frame grid, so a note falls into the same place of a frame as it would in one long performance.
@@ -35,11 +35,22 @@ class Instrument(Protocol):
         """Samples per frame."""
 
     @property
+    def plays_audio(self) -> bool:
+        """Whether recordings play it (`revoice`); else notes do (`render`)."""
+
+    @property
     def timbres(self) -> tuple[str, ...]:
         """Names that `set_timbre` takes."""
 
+    @property
+    def has_map(self) -> bool:
+        """Whether `timbre_at` may be called."""
+
+    def timbre_at(self, x: float, y: float) -> FloatAudio:
+        """Give the timbre [E] at a place of the map."""
+
     def set_timbre(self, timbre: str | FloatAudio) -> None:
-        """Choose a named timbre, or take it from audio [C, T] at `sample_rate`."""
+        """Choose a named timbre or a vector [E], or take it from audio [C, T] at `sample_rate`."""
 
     def reset(self, seed: int = 0) -> None:
         """Forget everything heard so far."""
@@ -52,6 +63,11 @@ class Instrument(Protocol):
     ) -> FloatAudio:
         """Play notes into audio [1, T], latency taken out; progress gets fractions 0..1."""
 
+    def revoice(
+        self, audio: FloatAudio, sample_rate: float, *, seed: int = 0, progress: Progress | None = None
+    ) -> FloatAudio:
+        """Play a recording [C, T] into audio [1, T'] at the instrument's rate, latency taken out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
@@ -60,6 +76,35 @@ class Phrase:
     notes: tuple[Note, ...]
     start_samples: int
     num_samples: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Passage:
+    """A recording [C, T] to be played, and the silence after it in which the instrument may ring on."""
+
+    audio: FloatAudio
+    sample_rate: int
+    start_samples: int
+    num_samples: int
+
+
+def make_passage(
+    audio: FloatAudio, audio_rate: int, onset_s: float, tail_s: float, *, sample_rate: int, total_samples: int
+) -> Passage:
+    """Place a recording.
+
+    Args:
+        audio: [C, T].
+        audio_rate: of it, in Hz.
+        onset_s: where it begins.
+        tail_s: seconds that the instrument may ring on after it.
+        sample_rate: of the instrument, in Hz.
+        total_samples: it does not go on beyond it.
+    """
+    padded = np.pad(audio, ((0, 0), (0, round(tail_s * audio_rate))))
+    start_samples = round(onset_s * sample_rate)
+    num_samples = min(round(padded.shape[1] / audio_rate * sample_rate), total_samples - start_samples)
+    return Passage(padded, audio_rate, start_samples, num_samples)
 
 
 def split_phrases(
@@ -97,7 +142,7 @@ def split_phrases(
 
 def perform(
     instrument: Instrument,
-    phrases: Sequence[Phrase],
+    phrases: Sequence[Phrase | Passage],
     timbre: str | FloatAudio,
     total_samples: int,
     *,
@@ -108,8 +153,8 @@ def perform(
 
     Args:
         instrument: left with the timbre of this part.
-        phrases: from `split_phrases`.
-        timbre: a name, or audio [C, T] at the instrument's rate.
+        phrases: from `split_phrases`, or passages.
+        timbre: as `set_timbre` takes it.
         total_samples: length of the result.
         seed: of the part; each phrase gets its own from it.
         progress: called with seconds rendered so far.
@@ -125,9 +170,7 @@ def perform(
         phrase_seed = seed + _SEEDS_PER_PHRASE * index
         duration_s = phrase.num_samples / sample_rate
         instrument.reset(phrase_seed)
-        played = instrument.render(
-            phrase.notes, duration_s, seed=phrase_seed, progress=_shifted(progress, done_s, duration_s)
-        )
+        played = _play(instrument, phrase, duration_s, phrase_seed, _shifted(progress, done_s, duration_s))
         length = min(phrase.num_samples, played.shape[-1])
         end = phrase.start_samples + length
         audio[:, phrase.start_samples : end] += fade_out(np.atleast_2d(played)[:1, :length], sample_rate)
@@ -135,6 +178,14 @@ def perform(
         if progress is not None:
             progress(done_s)
     return audio
+
+
+def _play(
+    instrument: Instrument, phrase: Phrase | Passage, duration_s: float, seed: int, progress: Progress | None
+) -> FloatAudio:
+    if isinstance(phrase, Passage):
+        return instrument.revoice(phrase.audio, phrase.sample_rate, seed=seed, progress=progress)
+    return instrument.render(phrase.notes, duration_s, seed=seed, progress=progress)
 
 
 def set_attributes(instrument: Instrument, attributes: Mapping[str, float | None]) -> None:

@@ -5,6 +5,8 @@ It is exact: a note starts at `round(onset_s * sample_rate)`, so alignment can b
 
 import numpy as np
 
+from after.audio import resample
+
 HARMONICS = {"cello_solo": (1.0, 0.6, 0.4, 0.2), "flute": (1.0, 0.1), "trumpet": (0.6, 1.0, 0.9, 0.7), "click": ()}
 RELEASE_S = 0.1
 
@@ -16,6 +18,8 @@ class AdditiveInstrument:
     hop_length = 1024
     latency_samples = 1024
     timbres = tuple(HARMONICS)
+    plays_audio = False
+    has_map = False
 
     def __init__(self):
         self.harmonics = None
@@ -59,3 +63,25 @@ class AdditiveInstrument:
         hz = 440.0 * 2.0 ** ((note.pitch - 69) / 12)
         for number, amplitude in enumerate(self.harmonics, start=1):
             audio[start:] += amplitude * level * envelope * np.sin(2 * np.pi * hz * number * time_s + phase)
+
+
+class Follower(AdditiveInstrument):
+    """An instrument that is played by audio: gives it back at its own rate, with a map of timbres of two numbers."""
+
+    plays_audio = True
+    has_map = True
+
+    def timbre_at(self, x, y):
+        return np.array([x, y], dtype=np.float32)
+
+    def set_timbre(self, timbre):
+        self.timbre = timbre if isinstance(timbre, str) else tuple(timbre.tolist()) if timbre.ndim == 1 else "audio"
+
+    def render(self, notes, duration_s, *, seed=0, progress=None):
+        raise AssertionError("it plays no notes")
+
+    def revoice(self, audio, sample_rate, *, seed=0, progress=None):
+        self.performances.append((self.timbre, seed, audio, sample_rate))
+        if progress is not None:
+            progress(1.0)
+        return resample(audio.mean(axis=0, keepdims=True), sample_rate, self.sample_rate)
