@@ -27,7 +27,7 @@ def command(ctx: click.Context, instrument: Path | None, seconds: float, threads
     """Measure INSTRUMENT (default: the bundled one) on this machine.
 
     A real-time factor is computing time over playing time: below 1 the instrument keeps up. Exit code 1 means that
-    the stream and the render of the same notes differ by more than 1e-4.
+    the stream and the render of the same notes, or melody, differ by more than 1e-4.
     """
     import json
 
@@ -86,7 +86,7 @@ def _latency_lines(report: "Report") -> Iterator[str]:
         return f"{samples:>6} ({1000 * samples / report.sample_rate:>6.1f} ms)"
 
     yield f"latency declared     {shown(report.latency_samples)}, beside the host's buffer"
-    yield "note event to            first change         audible"
+    yield "note or tone to          first change         audible"
     for delay in report.delays:
         yield f"  {delay.timbre:<16}  {shown(delay.change_samples)}  {shown(delay.audible_samples)}"
 

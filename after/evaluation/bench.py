@@ -5,69 +5,22 @@ import platform
 import resource
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 import after
+from after.evaluation.bench_input import Player, play_whole, stream_calls
 from after.evaluation.onset_delay import Delay, measure_delay
-from after.instrument import NoteEvent
-from after.instrument.events import events_of
-from after.midi import Note
 from after.streaming.timing import time_calls_ms
-
-FloatAudio = NDArray[np.float32]
 
 MAX_STREAM_ERROR = 1e-4
 """Largest difference between a stream and the render that counts as equal, full scale = 1."""
 
 _WARM_UP_BLOCKS = 4
-
-
-class Player(Protocol):
-    """What a measurement needs of an instrument; `after.instrument.Instrument` is one."""
-
-    @property
-    def sample_rate(self) -> int:
-        """Rate of what it plays, Hz."""
-
-    @property
-    def hop_length(self) -> int:
-        """Samples per frame."""
-
-    @property
-    def num_latents(self) -> int:
-        """Latents of its codec."""
-
-    @property
-    def latency_samples(self) -> int:
-        """Declared time from a note event to its sound."""
-
-    @property
-    def timbres(self) -> tuple[str, ...]:
-        """Names that `set_timbre` takes."""
-
-    def set_timbre(self, timbre: str) -> None:
-        """Choose a timbre by name."""
-
-    def set(self, **attributes: float) -> None:
-        """Set attributes such as `num_steps`."""
-
-    def reset(self, seed: int = 0) -> None:
-        """Forget everything played."""
-
-    def process(self, num_samples: int, events: Sequence[NoteEvent] = ()) -> FloatAudio:
-        """Play one block of a stream [1, num_samples]."""
-
-    def render(self, notes: Sequence[Note], duration_s: float, *, seed: int = 0) -> FloatAudio:
-        """Play notes from the start [1, T], latency taken out."""
-
-    def decode(self, latents: FloatAudio) -> FloatAudio:
-        """Decode latents [L, D] by themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,26 +144,11 @@ def count_parts(settings: BenchSettings) -> int:
     return len(settings.block_sizes) * (1 + len(settings.num_steps)) + 2
 
 
-def bench_notes(duration_s: float, *, seed: int = 0) -> list[Note]:
-    """Draw notes of one to four voices, with onsets anywhere between the frames; the same for the same seed."""
-    rng = np.random.default_rng(seed)
-    onsets = np.arange(0.05, max(0.1, duration_s - 0.3), 0.23)
-    return sorted(
-        Note(
-            float(onset + rng.uniform(0.0, 0.1)),
-            int(rng.integers(45, 84)),
-            int(rng.integers(30, 120)),
-            float(rng.uniform(0.1, 0.8)),
-        )
-        for onset in onsets
-    )
-
-
 def measure_speed(player: Player, block_size: int, num_steps: int, seconds: float) -> Speed:
-    """Time the blocks of a stream that plays notes."""
+    """Time the blocks of a stream that plays notes, or a melody."""
     player.reset()
-    blocks = _blocks_of(bench_notes(seconds), player.sample_rate, block_size, _count(player, block_size, seconds))
-    return _speed(player, block_size, num_steps, [partial(player.process, block_size, block) for block in blocks])
+    calls = stream_calls(player, block_size, _count(player, block_size, seconds), seconds)
+    return _speed(player, block_size, num_steps, calls)
 
 
 def measure_decoder(player: Player, block_size: int, seconds: float) -> Speed:
@@ -222,19 +160,18 @@ def measure_decoder(player: Player, block_size: int, seconds: float) -> Speed:
 
 
 def compare_stream(player: Player, block_sizes: Iterable[int], seconds: float, *, seed: int = 5) -> dict[int, float]:
-    """Play the same notes as a render and as streams.
+    """Play the same notes, or the same melody, as a whole and as streams.
 
     Returns:
         for each block size the largest absolute difference; NaN where either is not finite.
     """
-    notes = bench_notes(seconds, seed=seed)
-    whole = player.render(notes, seconds, seed=seed)
+    whole = play_whole(player, seconds, seed=seed)
     errors = {}
     for block_size in block_sizes:
         player.reset(seed)
         needed = whole.shape[1] + player.latency_samples
-        blocks = _blocks_of(notes, player.sample_rate, block_size, -(-needed // block_size))
-        streamed = np.concatenate([player.process(block_size, events) for events in blocks], axis=1)
+        calls = stream_calls(player, block_size, -(-needed // block_size), seconds, seed=seed)
+        streamed = np.concatenate([call() for call in calls], axis=1)
         errors[block_size] = float(np.abs(streamed[:, player.latency_samples : needed] - whole).max())
     return errors
 
@@ -271,16 +208,6 @@ def _cpu_model() -> str:
 
 def _count(player: Player, block_size: int, seconds: float) -> int:
     return _WARM_UP_BLOCKS + max(3, round(seconds * player.sample_rate / block_size))
-
-
-def _blocks_of(notes: Sequence[Note], sample_rate: int, block_size: int, count: int) -> list[list[NoteEvent]]:
-    """Sort the on and off events of notes into blocks."""
-    blocks: list[list[NoteEvent]] = [[] for _ in range(count)]
-    for event in events_of(notes, sample_rate):
-        index, offset = divmod(event.offset_samples, block_size)
-        if index < count:
-            blocks[index].append(replace(event, offset_samples=offset))
-    return blocks
 
 
 def _speed(player: Player, block_size: int, num_steps: int, calls: Sequence[Callable[[], object]]) -> Speed:

@@ -1,4 +1,4 @@
-"""How long after a note event an instrument is heard, measured in its stream."""
+"""How long after a note event, or the start of a tone that plays it, an instrument is heard; measured in its stream."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from after.instrument import NoteEvent
+from after.instrument.melody import tone
 
 FloatAudio = NDArray[np.float32]
 
@@ -16,6 +17,7 @@ _WINDOW_S = 0.003
 _AUDIBLE_DB = -20.0
 _ABOVE_SILENCE_DB = 12.0
 _PITCH, _VELOCITY = 64, 100
+_TONE_HZ, _TONE_LEVEL = 329.6, 0.3
 
 
 class Player(Protocol):
@@ -35,8 +37,15 @@ class Player(Protocol):
     def reset(self, seed: int = 0) -> None:
         """Forget everything played."""
 
+    @property
+    def plays_audio(self) -> bool:
+        """Whether audio plays it; else notes do."""
+
     def process(self, num_samples: int, events: Sequence[NoteEvent] = ()) -> FloatAudio:
         """Play one block of a stream [1, num_samples]."""
+
+    def process_audio(self, audio: FloatAudio) -> FloatAudio:
+        """Play one block of a stream of audio [1, N]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +65,7 @@ class Delay:
 
 
 def measure_delay(player: Player, timbre: str) -> Delay:
-    """Stream a note after a rest, and the rest alone with the same noise, and compare.
+    """Stream a note, or a tone, after a rest, and the rest alone with the same noise, and compare.
 
     Args:
         player: its timbre is changed, and it is reset.
@@ -66,17 +75,30 @@ def measure_delay(player: Player, timbre: str) -> Delay:
     start = round(_LEAD_S * player.sample_rate) // player.hop_length * player.hop_length
     num_samples = start + round(_NOTE_S * player.sample_rate)
     player.reset()
-    silence = player.process(num_samples)[0]
+    silence = _play(player, num_samples, None)
     changes, onsets = [], []
     for offset in (0, player.hop_length // 2):
         player.reset()
-        event = NoteEvent(start + offset, _PITCH, _VELOCITY)
-        played = player.process(num_samples, [event])[0]
+        at = start + offset
+        played = _play(player, num_samples, at)
         differing = np.flatnonzero(np.abs(played - silence) > 1e-6)
-        changes += [int(differing[0]) - event.offset_samples] if differing.size else []
-        onset = find_onset(played[event.offset_samples :], silence, window=round(_WINDOW_S * player.sample_rate))
+        changes += [int(differing[0]) - at] if differing.size else []
+        onset = find_onset(played[at:], silence, window=round(_WINDOW_S * player.sample_rate))
         onsets += [] if onset is None else [onset]
     return Delay(timbre, _median(changes), _median(onsets))
+
+
+def _play(player: Player, num_samples: int, at: int | None) -> FloatAudio:
+    """Stream a note, or a tone, that begins at a sample, None for a rest: audio [num_samples]."""
+    if player.plays_audio:
+        heard = np.zeros((1, num_samples), dtype=np.float32)
+        if at is not None:
+            heard[0, at:] = _TONE_LEVEL * tone(_TONE_HZ, num_samples - at, player.sample_rate)
+        followed: FloatAudio = player.process_audio(heard)[0]
+        return followed
+    events = [] if at is None else [NoteEvent(at, _PITCH, _VELOCITY)]
+    played: FloatAudio = player.process(num_samples, events)[0]
+    return played
 
 
 def find_onset(played: FloatAudio, silence: FloatAudio, *, window: int) -> int | None:

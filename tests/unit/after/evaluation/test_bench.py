@@ -9,10 +9,12 @@ import pytest
 from click.testing import CliRunner
 
 from after.cli import group
-from after.evaluation.bench import bench_notes, compare_stream
+from after.evaluation.bench import compare_stream
+from after.evaluation.bench_input import bench_notes
 from after.evaluation.onset_delay import find_onset, measure_delay
 from after.instrument import Instrument
 from tests.tiny_file import TIMBRES, write_tiny_file
+from tests.tiny_instrument import make_tiny_instrument
 
 RATE = 44100
 
@@ -20,7 +22,7 @@ RATE = 44100
 class Echo:
     """Plays a click `delay` samples after each event, and a hiss throughout."""
 
-    sample_rate, hop_length = RATE, 1024
+    sample_rate, hop_length, plays_audio = RATE, 1024, False
 
     def __init__(self, delay: int) -> None:
         self.delay = delay
@@ -37,6 +39,16 @@ class Echo:
             start = event.offset_samples + self.delay
             audio[:, start : start + 2000] += self.level
         return audio
+
+
+class Follower(Echo):
+    """Gives what it hears back, `delay` samples later."""
+
+    plays_audio = True
+
+    def process_audio(self, audio):
+        later = np.pad(audio, ((0, 0), (self.delay, 0)))[:, : audio.shape[1]]
+        return self.process(audio.shape[1]) + np.float32(self.level) * later
 
 
 class Drifting(Instrument):
@@ -116,6 +128,27 @@ def test_the_delay_of_a_click_is_found(delay: int) -> None:
     measured = measure_delay(Echo(delay), "loud")
     assert measured.change_samples == delay
     assert abs(measured.audible_samples - delay) <= 132  # the first window that reaches into the click
+
+
+@pytest.mark.parametrize("delay", [0, 1536, 5000])
+def test_the_delay_of_a_follower_is_found(delay: int) -> None:
+    measured = measure_delay(Follower(delay), "loud")
+    assert 0 < measured.change_samples - delay < 100  # a tone begins softly
+    assert abs(measured.audible_samples - delay) < 220
+
+
+@pytest.mark.parametrize("kind", ["pitch_loudness", "learned"])
+def test_an_instrument_that_audio_plays_is_measured_too(kind: str) -> None:
+    made = make_tiny_instrument(model=(f"model.structure.kind={kind}", "model.structure.code_width=16"))
+    path = made.write("audio.safetensors", attributes={"num_steps": 1})
+    result = bench(path, "--seconds", 0.2, "--json", "bench.json")
+    assert result.exit_code == 0, result.output
+    figures = json.loads(Path("bench.json").read_text())
+    assert max(figures["stream_errors"].values()) < 1e-4
+    assert [row["timbre"] for row in figures["delays"]] == list(TIMBRES)
+    # nothing is heard before a frame is complete, and the windows of the synthesis fade in
+    assert 0 < min(row["change_samples"] for row in figures["delays"]) <= figures["latency_samples"]
+    assert max(compare_stream(Instrument.load(path), (65, 1000), 0.5).values()) < 1e-4
 
 
 def test_a_mute_timbre_has_no_onset() -> None:
