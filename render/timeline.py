@@ -221,9 +221,7 @@ def timeline_from_midi(
         asked = chosen.get(midi_channel, timbre)
         by_timbre: dict[str, list[Note]] = defaultdict(list)
         for note in by_channel[midi_channel]:
-            is_auto = asked == AUTO_TIMBRE
-            name = nearest_timbre(note.program, timbres) if is_auto else resolve_timbre(asked, timbres, has_map=has_map)
-            by_timbre[name].append(note)
+            by_timbre[_timbre_of(asked, note.program, timbres, has_map)].append(note)
         for name, notes in by_timbre.items():
             tracks.append(
                 Track(f"channel {midi_channel + 1} {name}", name, (Clip(tuple(sorted(notes))),), midi_channel)
@@ -234,6 +232,13 @@ def timeline_from_midi(
                     f"channel {midi_channel + 1} ({', '.join(map(program_name, programs))}) is played by {name}"
                 )
     return Timeline(tuple(tracks), TempoMap(score.tempos), remarks=tuple(remarks))
+
+
+def _timbre_of(asked: str, program: int, timbres: Sequence[str], has_map: bool) -> str:
+    """Settle on the timbre of one note."""
+    if asked == AUTO_TIMBRE:
+        return nearest_timbre(program, timbres)
+    return resolve_timbre(asked, timbres, has_map=has_map)
 
 
 def _check_channels(chosen: Mapping[int, str], by_channel: Mapping[int, object]) -> None:
