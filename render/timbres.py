@@ -28,7 +28,7 @@ def resolve_timbre(asked: str, timbres: Sequence[str], *, has_map: bool = False)
         return asked
     if parse_place(asked) is not None:
         if not has_map:
-            raise TimbreError(f"{asked} is a place on a map of timbres; the instrument has no map, {_listed(timbres)}")
+            raise TimbreError(f"{asked} is a place, but the instrument has no map; it has {_listed(timbres)}")
         return asked
     words = _words(asked)
     same = [name for name in timbres if _words(name) == words]
