@@ -1,6 +1,6 @@
 """Bring the features of a store up to date: compute what is missing, in worker processes, and write it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -81,17 +81,8 @@ def extract_missing(
         DataError: if the disk refuses.
     """
     to_do = {record.source: (record, missing) for record, missing in missing_features(store, features)}
+    tasks = list(_tasks(store, to_do.values(), spool_folder))
     sample_rate = int(store.manifest["sample_rate"])
-    chunk_samples = int(store.manifest["chunk_samples"])
-    tasks = [
-        ExtractTask(
-            record.source,
-            AudioInStore(store.path, record, sample_rate, chunk_samples),
-            missing,
-            spool_folder / source_id(f"features {record.source}"),
-        )
-        for record, missing in to_do.values()
-    ]
     total_s = sum(record.stored_samples for record, _ in to_do.values()) / sample_rate
     report = ExtractReport() if report is None else report
 
@@ -116,6 +107,16 @@ def extract_missing(
             if progress is not None:
                 progress(round(report.audio_s), round(total_s))
     return report
+
+
+def _tasks(
+    store: Store, to_do: Iterable[tuple[SourceRecord, tuple[FeatureSettings, ...]]], spool_folder: Path
+) -> Iterator[ExtractTask]:
+    """Describe the work on each recording for a worker process."""
+    manifest = store.manifest
+    for record, missing in to_do:
+        audio = AudioInStore(store.path, record, int(manifest["sample_rate"]), int(manifest["chunk_samples"]))
+        yield ExtractTask(record.source, audio, missing, spool_folder / source_id(f"features {record.source}"))
 
 
 def _store_features(

@@ -5,7 +5,7 @@ is missing is made, what no longer belongs is removed.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -73,17 +73,9 @@ def put_copies(
     Raises:
         DataError: if the disk refuses.
     """
-    records = store.sources()
-    wanted = {copy.source: copy for copy in _wanted_copies(records, settings)}
-    known = {record.source: record for record in records if record.kind == "copy"}
-    store.remove(source for source in known if source not in wanted)
-    kept = {source: _as_original(known[source], copy.original) for source, copy in wanted.items() if source in known}
-    store.put_records(record for source, record in kept.items() if record != known[source])
-    to_do = [
-        copy
-        for source, copy in wanted.items()
-        if source not in known or known[source].chunk_prefix != copy.chunk_prefix
-    ]
+    wanted = {copy.source: copy for copy in _wanted_copies(store.sources(), settings)}
+    known = _tidy_copies(store, wanted)
+    to_do = [copy for source, copy in wanted.items() if known.get(source) != copy.chunk_prefix]
     tasks = [_task(store, copy, settings, spool_folder) for copy in to_do]
     crashed = []
 
@@ -105,6 +97,19 @@ def put_copies(
             if progress is not None:
                 progress(done + 1, len(tasks))
     return crashed
+
+
+def _tidy_copies(store: Store, wanted: Mapping[str, _Wanted]) -> dict[str, str]:
+    """Remove copies that no longer belong, and give the others the group and the licence of their originals.
+
+    Returns:
+        the chunk prefix of each copy that is there.
+    """
+    known = {record.source: record for record in store.sources() if record.kind == "copy"}
+    store.remove(source for source in known if source not in wanted)
+    kept = {source: _as_original(known[source], copy.original) for source, copy in wanted.items() if source in known}
+    store.put_records(record for source, record in kept.items() if record != known[source])
+    return {source: record.chunk_prefix for source, record in kept.items()}
 
 
 def absolute_notes(store: Store, record: SourceRecord, settings: PrepareSettings) -> NoteArray | None:

@@ -64,7 +64,7 @@ def describe_run(report: PrepareReport) -> list[str]:
         lines.append(
             f"{report.audio_s:.0f} s of audio in {report.wall_s:.1f} s, {report.usage.cpu_s:.1f} CPU s: "
             f"{report.audio_s_per_cpu_s:.0f} audio s per CPU s; "
-            f"{report.usage.peak_bytes / 2**20:.0f} MB in one process at most"
+            f"{report.usage.peak_bytes / 2**20:.0f} MB in one process at most, mapped files included"
         )
     lines += [printable(f"crashed {source}: its features or copy are missing; try again") for source in report.crashed]
     return lines

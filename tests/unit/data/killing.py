@@ -9,7 +9,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import lmdb
 import numpy as np
 
 from after.data.database import Database
+from after.data.parsers import registry
 from after.data.prepare.run import prepare
 from after.data.prepare.settings import PrepareJob
 from after.midi import Note, write_midi
@@ -97,6 +98,7 @@ def check(name: str, run: Run, before: Path | None, step: int = 1) -> None:
 def main(folder: str) -> None:
     os.chdir(folder)
     lmdb.open = partial(lmdb.open, sync=False)  # what was written outlives the process, if not a loss of power
+    registry.entry_points = cache(registry.entry_points)  # type: ignore[attr-defined]
     make_set()
     check("new", bring_up_to_date, None, step=2)
     first = Path("whole new")
