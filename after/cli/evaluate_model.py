@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 @click.option(
     "--items", type=click.IntRange(2), default=64, show_default=True, help="Held-out excerpts of four seconds."
 )
+@click.option(
+    "--references",
+    type=click.IntRange(2),
+    default=24,
+    show_default=True,
+    help="Excerpts to learn each one by.",
+)
 @click.option("--steps", default="4", show_default=True, metavar="N,N...", help="Numbers of sampler steps to compare.")
 @click.option("--guidance-structure", type=float, default=1.0, show_default=True, help="Strength.")
 @click.option("--guidance-timbre", type=float, default=1.0, show_default=True, help="Strength.")
@@ -47,7 +54,7 @@ def command(run: Path, store: Path, codec: Path | None, json_path: Path | None, 
     """  # noqa: D301 - click reads the backspace as "do not wrap"
     from after.codec.load import BUNDLED_CODEC
     from after.data.store import Store
-    from after.evaluation.model_transfer import measure_matrices
+    from after.evaluation.model_transfer import check_names, measure_matrices
     from after.evaluation.model_trials import ModelTrial, ModelTrials
     from after.files import check_writable, written_atomically
     from after.trained import load_trained
@@ -57,6 +64,7 @@ def command(run: Path, store: Path, codec: Path | None, json_path: Path | None, 
     trained = load_trained(run, codec or BUNDLED_CODEC)
     trials = ModelTrials(
         num_items=options["items"],
+        per_group=options["references"],
         num_steps=_numbers(options["steps"]),
         guidance_structure=options["guidance_structure"],
         guidance_timbre=options["guidance_timbre"],
@@ -64,6 +72,7 @@ def command(run: Path, store: Path, codec: Path | None, json_path: Path | None, 
     names = tuple(name for name in options["pairs"].split(",") if name)
     with Store.open(store) as opened, _progress_bar() as progress:
         trial = ModelTrial(trained, opened, trials)
+        check_names(trial, names)
         report = trial.run(progress("steps"))
         matrices = measure_matrices(trial, names, options["per_pair"], progress("pairs")) if names else None
     for line in _lines(report) + (_matrix_lines(matrices) if matrices else []):

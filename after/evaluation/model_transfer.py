@@ -35,6 +35,17 @@ class TransferMatrices:
     across_timbre: Interval
 
 
+def check_names(trial: ModelTrial, names: Sequence[str]) -> None:
+    """Refuse instruments without held-out recordings.
+
+    Raises:
+        DataError: if there are such.
+    """
+    unknown = sorted(set(names) - set(trial.held_out.groups))
+    if unknown:
+        raise DataError(f"no held-out recordings of {', '.join(unknown)}; there are {', '.join(trial.held_out.groups)}")
+
+
 def measure_matrices(
     trial: ModelTrial, names: Sequence[str], per_pair: int, progress: Callable[[int, int], None] | None = None
 ) -> TransferMatrices:
@@ -43,9 +54,7 @@ def measure_matrices(
     Raises:
         DataError: if an instrument has no held-out recordings.
     """
-    unknown = sorted(set(names) - set(trial.held_out.groups))
-    if unknown:
-        raise DataError(f"no held-out recordings of {', '.join(unknown)}; there are {', '.join(trial.held_out.groups)}")
+    check_names(trial, names)
     model, rate, num_steps = trial.trained.model, trial.trained.codec.sample_rate, trial.trials.num_steps[-1]
     classifier = trial.fit_classifier()
     with torch.inference_mode():

@@ -27,7 +27,6 @@ Audio = NDArray[np.float32]
 Progress = Callable[[int, int], None]
 
 _BATCH = 8
-_PER_GROUP = 24
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +39,7 @@ class ModelTrials:
         guidance_structure: strength.
         guidance_timbre: strength.
         crop_frames: length of an excerpt.
+        per_group: training excerpts of each group that the classifier learns from.
         seed: of the excerpts and the noise.
     """
 
@@ -48,6 +48,7 @@ class ModelTrials:
     guidance_structure: float = 1.0
     guidance_timbre: float = 1.0
     crop_frames: int = 172
+    per_group: int = 24
     seed: int = 0
 
 
@@ -106,7 +107,7 @@ class ModelTrial:
         rate = self.trained.codec.sample_rate
         statistics = {}
         for group in self.train.groups:
-            latents = self.train.timbre_excerpts(group, _PER_GROUP, seed=1)
+            latents = self.train.timbre_excerpts(group, self.trials.per_group, seed=1)
             statistics[group] = [mfcc_statistics(audio, rate) for audio in self.decode(latents)]
         return TimbreClassifier.fit(statistics)
 
@@ -182,12 +183,14 @@ class ModelTrial:
 
     @torch.inference_mode()
     def _probes(self, batches: Sequence[Batch]) -> dict[str, ProbeScore]:
-        """Probe the structure for the instrument, and the timbre for pitch and instrument."""
+        """Probe the structure for the instrument, and the timbre for pitch and instrument; not of one alone."""
         model = self.trained.model
         timbre = np.concatenate([model.timbre_encoder(batch.timbre_latents).numpy() for batch in batches])
         columns = [torch.cat([getattr(b, name) for b in batches]).numpy() for name in ("group", "source")]
         group, source = (column.tolist() for column in columns)
         probes: dict[str, ProbeScore] = {}
+        if len(set(group)) < 2 or len(set(source)) < 2:
+            return probes
         structures = [b.structure if model.code is None else model.code(b.structure) for b in batches]
         pooled = np.concatenate([pool_over_time(structure.numpy()) for structure in structures])
         probes["instrument in structure"] = probe_groups(pooled, group)

@@ -48,7 +48,9 @@ class ModelUpdates:
             optimizer = OptimizerSettings(learning_rate=parting.critic_learning_rate)
             self.critics_learner = Learner(self.critics, optimizer, training.iterations)
             modules["critics"], optimizers["critics"] = self.critics, self.critics_learner.optimizer
-        self.state = TrainState(modules=modules, optimizers=optimizers, emas={"model": self.ema})
+        self.state = TrainState(
+            modules=modules, optimizers=optimizers, emas={"model": self.ema}, latecomers=frozenset({"critics"})
+        )
         self._compiled = compiled(model, training.compile, self.place)
 
     def make(self, batch: Batch, iteration: int) -> Mapping[str, Tensor | float]:

@@ -197,7 +197,7 @@ def test_crops_that_do_not_fit_are_refused_before_the_store_is_encoded(given: Gi
 def test_a_validation_that_gives_no_number_counts_as_not_measured(
     given: Given, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("after.training.diffusion_loop.validate", lambda parts, settings, iteration: float("nan"))
+    monkeypatch.setattr("after.training.model_validation.Validation.__call__", lambda self, iteration: float("nan"))
     assert train(given, "run", "training.iterations=2").iteration == 2
     (path,) = list_checkpoints("run")
     assert read_snapshot(path)["training_state"]["metric"] is None  # type: ignore[index]
@@ -217,7 +217,7 @@ def test_what_is_no_codec_is_refused(given: Given) -> None:
 
 def test_stores_that_do_not_fit_are_refused(given: Given, tmp_path: Path) -> None:
     for name, message in (
-        ("silent", "with MIDI files beside the audio"),
+        ("silent", "prepare it with MIDI beside the audio"),
         ("slow", "22050 Hz, the codec runs at 44100 Hz"),
     ):
         rate = 22_050 if name == "slow" else 44_100
