@@ -56,7 +56,7 @@ def measure_matrices(
     """
     check_names(trial, names)
     model, rate, num_steps = trial.trained.model, trial.trained.codec.sample_rate, trial.trials.num_steps[-1]
-    classifier = trial.fit_classifier()
+    classifier = trial.classifier
     with torch.inference_mode():
         timbres = {
             name: model.timbre_encoder(trial.train.timbre_excerpts(name, _TIMBRE_EXCERPTS)).mean(0) for name in names

@@ -6,6 +6,7 @@ is the model's latents, decoded, beside the recording's own latents, decoded.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -89,7 +90,7 @@ class ModelTrial:
 
     def run(self, progress: Progress | None = None) -> ModelReport:
         """Generate every excerpt with its own structure, in the timbre of another excerpt of its group."""
-        classifier = self.fit_classifier()
+        classifier = self.classifier
         batches = list(self._batches())
         originals = [audio for batch in batches for audio in self.decode(batch.latents)]
         groups = [int(group) for batch in batches for group in batch.group]
@@ -102,8 +103,9 @@ class ModelTrial:
         truth = self._recognised(originals, groups, classifier)
         return ModelReport(tuple(rows), bootstrap_values(truth), self._probes(batches))
 
-    def fit_classifier(self) -> TimbreClassifier:
-        """Train the classifier of instruments on decoded training excerpts."""
+    @cached_property
+    def classifier(self) -> TimbreClassifier:
+        """A classifier of instruments, trained on decoded training excerpts when it is first asked."""
         rate = self.trained.codec.sample_rate
         statistics = {}
         for group in self.train.groups:

@@ -43,7 +43,7 @@ options() {
 for variant; do
     run="$work/$variant"
     after train "$store" --out "$run" --preset base --threads 1 $small $(options "$variant")
-    [ -e "$run.json" ] || after evaluate_model "$run" --store "$store" --steps 1,2,4,8,16 --items 48 \
+    [ -e "$run.json" ] || after evaluate_model "$run" --store "$store" --steps 1,2,4,8,16 --items 32 --references 12 \
         --pairs "${PAIRS:-flute,violin_solo,trumpet,bassoon,guitar_nylon,sf_oboe}" --json "$run.json" >"$run.txt"
     echo "== $variant"; cat "$run.txt"
 done
