@@ -23,7 +23,9 @@ def contrastive_loss(first: Tensor, second: Tensor, group: Tensor, *, temperatur
     z = F.normalize(torch.cat([first, second]).float(), dim=1)
     labels = torch.cat([group, group])
     itself = torch.eye(len(z), dtype=torch.bool, device=z.device)
-    similarity = (z @ z.T / temperature).masked_fill(itself, -torch.inf)
+    with torch.autocast(z.device.type, enabled=False):  # at a low temperature, bfloat16 is too coarse
+        products = z @ z.T
+    similarity = (products / temperature).masked_fill(itself, -torch.inf)
     log_share = similarity.log_softmax(dim=1).masked_fill(itself, 0.0)
     is_alike = (labels[:, None] == labels[None, :]) & ~itself
     return -((log_share * is_alike).sum(dim=1) / is_alike.sum(dim=1)).mean()

@@ -19,7 +19,9 @@ def correlation_penalty(structure: Tensor, timbre: Tensor) -> Tensor:
     """
     variance, mean = torch.var_mean(structure.float(), dim=1, correction=0)
     statistics = _standardise(torch.cat([mean, (variance + 1e-4).sqrt()], dim=1))
-    correlation = statistics.T @ _standardise(timbre.detach().float()) / structure.size(0)
+    standardised = _standardise(timbre.detach().float())
+    with torch.autocast(structure.device.type, enabled=False):
+        correlation = statistics.T @ standardised / structure.size(0)
     return correlation.square().mean()
 
 

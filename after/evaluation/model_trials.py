@@ -188,14 +188,14 @@ class ModelTrial:
         """Probe the structure for the instrument, and the timbre for pitch and instrument; not of one alone."""
         model = self.trained.model
         timbre = np.concatenate([model.timbre_encoder(batch.timbre_latents).numpy() for batch in batches])
-        columns = [torch.cat([getattr(b, name) for b in batches]).numpy() for name in ("group", "source")]
-        group, source = (column.tolist() for column in columns)
+        columns = [torch.cat([getattr(b, name) for b in batches]).numpy() for name in ("group", "origin", "source")]
+        group, origin, source = (column.tolist() for column in columns)
         probes: dict[str, ProbeScore] = {}
-        if len(set(group)) < 2 or len(set(source)) < 2:
+        if min(map(len, map(set, (group, origin, source)))) < 2:
             return probes
         structures = [b.structure if model.code is None else model.code(b.structure) for b in batches]
         pooled = np.concatenate([pool_over_time(structure.numpy()) for structure in structures])
-        probes["instrument in structure"] = probe_groups(pooled, group)
+        probes["instrument in structure"] = probe_groups(pooled, group, sources=origin)
         probes["instrument in timbre"] = probe_groups(timbre, group, sources=source)
         pitch = mean_pitches(torch.cat([batch.timbre_pitches for batch in batches]))
         known = pitch > 0

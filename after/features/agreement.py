@@ -9,7 +9,7 @@ _SAME_CENTS = 50.0
 
 
 def pitch_agreement(original: NDArray[np.float32], made: NDArray[np.float32], sample_rate: int) -> float | None:
-    """Give the share of the frames that CREPE calls voiced in both that have the same pitch within 50 cents.
+    """Give the share of the original's voiced frames that are voiced in both, at the same pitch within 50 cents.
 
     None where no frame is voiced in the original.
     """

@@ -120,6 +120,11 @@ class DiffusionTrainingSettings:
         for name in ("crop_frames", "timbre_frames", "validation_steps"):
             value = getattr(self, name)
             require(value >= 1, f"{name} is {value}; it must be at least 1")
+        first, whole = self.timbre_first.iterations, self.training.iterations
+        require(
+            first == 0 or first < whole,
+            f"timbre_first.iterations is {first}, but the whole training has {whole}: nothing would learn to generate",
+        )
         kind, parting = self.model.structure.kind, self.disentangling
         require(
             kind == "learned" or parting.correlation == parting.timbre_critic == 0,

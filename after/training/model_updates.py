@@ -78,7 +78,7 @@ class ModelUpdates:
         parting = self.settings.disentangling
         weight = adversary_weight(iteration, start=first + parting.start, length=parting.length)
         if iteration < first:
-            return self._contrast(batch, weight)
+            return self._contrast(batch, adversary_weight(iteration, start=parting.start, length=parting.length))
         if iteration == first > 0:
             load_into(self.model.timbre_encoder, self.ema.state_dict(), "timbre_encoder.")
         self.model.timbre_encoder.requires_grad_(first == 0)

@@ -59,12 +59,13 @@ class Validation:
         size = max(self.settings.training.batch_size, 8)
         batches = [self.held_out.batch(1000 + n, size, seed=1) for n in range(-(-_PROBE_ITEMS // size))]
         timbre = _joined([self.model.timbre_encoder(batch.timbre_latents.to(place)) for batch in batches])
-        group, source = (_joined([getattr(batch, name) for batch in batches]) for name in ("group", "source"))
+        columns = (_joined([getattr(batch, name) for batch in batches]) for name in ("group", "origin", "source"))
+        group, origin, source = columns
         figures: dict[str, float] = {}
         try:
             if self.model.code is not None:
                 code = _joined([self.model.code(batch.structure.to(place)) for batch in batches])
-                probe = probe_groups(pool_over_time(code), group.tolist(), sources=source.tolist())
+                probe = probe_groups(pool_over_time(code), group.tolist(), sources=origin.tolist())
                 figures["validation/timbre_in_structure"] = probe.leakage
             pitch = mean_pitch(_joined([batch.timbre_pitches for batch in batches]))
             known = pitch > 0

@@ -27,7 +27,8 @@ class Batch:
         structure: [B, L, S].
         timbre_latents: [B, L', D] of elsewhere in the same group or file; see `ExcerptSettings.timbre_from`.
         group: [B] int64, the index of the item's group in `Excerpts.groups`.
-        source: [B] int64, a number for the recording that each timbre comes from.
+        origin: [B] int64, a number for the recording that each excerpt is from, or is from a copy of.
+        source: [B] int64, likewise for the recording that each timbre comes from.
         timbre_pitches: [B, 23], what was played where the timbre comes from, see `pitch_shares`; zeros where that is
             not known, or not asked for.
     """
@@ -36,6 +37,7 @@ class Batch:
     structure: Tensor
     timbre_latents: Tensor
     group: Tensor
+    origin: Tensor
     source: Tensor
     timbre_pitches: Tensor
 
@@ -117,11 +119,14 @@ class Excerpts:
         for record in store.sources():
             if record.split == split:
                 self._index(record)
+        # silence alone, of a group whose recordings lack what structure is made of, has no timbre
+        self._drawn = {name: chunks for name, chunks in self._drawn.items() if name in self._sounding}
         if not self._drawn:
             what = "recordings with notes" if settings.structure == "midi" else f"{settings.structure} recordings"
             raise DataError(f"{store.path} has no {split} {what}: {self._reader.remedy}")
         self._names = sorted(self._drawn)
-        origins = sorted({chunk.origin for chunks in self._sounding.values() for chunk in chunks})
+        indexed = (*self._drawn.values(), *self._sounding.values())
+        origins = sorted({chunk.origin for chunks in indexed for chunk in chunks})
         self._numbers = {origin: number for number, origin in enumerate(origins)}
 
     @property
@@ -141,12 +146,13 @@ class Excerpts:
         numbers = range(batch_size) if items is None else items
         rngs = (np.random.default_rng((seed, self._split_code, iteration, item)) for item in numbers)
         columns = zip(*(self._item(rng) for rng in rngs), strict=True)
-        latents, structure, timbre_latents, group, source, pitches = (np.stack(rows) for rows in columns)
+        latents, structure, timbre_latents, group, origin, source, pitches = (np.stack(rows) for rows in columns)
         return Batch(
             torch.from_numpy(latents.astype(np.float32)),
             torch.from_numpy(structure),
             torch.from_numpy(timbre_latents.astype(np.float32)),
             torch.from_numpy(group),
+            torch.from_numpy(origin),
             torch.from_numpy(source),
             torch.from_numpy(pitches),
         )
@@ -207,6 +213,7 @@ class Excerpts:
             structure,
             self._latents(other, place, timbre_frames),
             np.array(group, dtype=np.int64),
+            np.array(self._numbers[chunk.origin], dtype=np.int64),
             np.array(self._numbers[other.origin], dtype=np.int64),
             self._pitches(other, place),
         )
@@ -219,6 +226,7 @@ class Excerpts:
                 return other
         # one long file among short ones, a short one among long ones, or a single file
         others = [candidate for candidate in chunks if self._fits(candidate, chunk)]
+        others = others or [candidate for candidate in chunks if candidate.key != chunk.key]
         return others[int(rng.integers(len(others)))] if others else other
 
     def _fits(self, other: _Chunk, chunk: _Chunk) -> bool:

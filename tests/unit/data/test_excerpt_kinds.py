@@ -96,6 +96,26 @@ def test_only_recordings_where_only_they_are_wanted(store: Store) -> None:
     assert {records[int(number)].kind for number in drawn[:, 0, 0].tolist()} == {"recording"}
 
 
+def test_a_group_of_which_only_silence_can_be_drawn_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("piano/a", "piano/b", "harp/c"):
+        save(f"set/{name}.wav", sine(300.0, 20 / RATE))
+    for name in ("a", "b"):
+        write_midi(f"set/piano/{name}.mid", [Note(0.0, 60, 100, 20 / RATE)])
+    prepare(
+        PrepareJob(inputs=(Path("set"),), out=Path("store"), workers=0),
+        {"chunk_samples": CHUNK_FRAMES * HOP, "validation": 0.0, "min_seconds": 0.1, "silent_share": 0.5},
+    )
+    with Store.open("store", "a") as opened:
+        for key in opened.keys("train"):
+            opened.update(key, {"latents/test": np.zeros((CHUNK_FRAMES, 2), np.float16)})
+        excerpts = Excerpts(opened, "train", DRAWN)
+        assert list(excerpts.groups) == ["piano"]
+        assert excerpts.batch(0, 20).latents.shape == (20, 6, 2)
+
+
 def test_a_transcription_stands_in_where_there_is_no_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("a", "b"):

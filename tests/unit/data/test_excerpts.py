@@ -156,6 +156,20 @@ def assert_equal(first: Batch, second: Batch) -> None:
         assert torch.equal(getattr(first, field.name), getattr(second, field.name))
 
 
+def test_a_batch_numbers_the_recordings_it_draws_from(store: Store, batch: Batch) -> None:
+    for numbers, latents in ((batch.origin, batch.latents), (batch.source, batch.timbre_latents)):
+        pairs = {(int(number), int(row[0, 0])) for number, row in zip(numbers, latents, strict=True)}
+        assert len(pairs) == len({first for first, _ in pairs}) == len({second for _, second in pairs})
+
+
+def test_the_only_recording_of_a_group_gives_the_timbre_from_another_chunk(store: Store, batch: Batch) -> None:
+    for (group, _), latents, timbre in zip(
+        groups_of(store, batch.latents), batch.latents, batch.timbre_latents, strict=True
+    ):
+        if group == "harp":
+            assert int(latents[0, 1]) // CHUNK_FRAMES != int(timbre[0, 1]) // CHUNK_FRAMES
+
+
 def test_a_batch_names_the_groups_of_its_items(store: Store, batch: Batch) -> None:
     names = read(store).groups
     assert [names[int(group)] for group in batch.group] == [group for group, _ in groups_of(store, batch.latents)]

@@ -40,7 +40,9 @@ def batch_of(number: int, count: int = 16) -> Batch:
     latents = torch.zeros(count, FRAMES, NUM_LATENTS)
     latents[:, :, 0], latents[:, :, 1] = 2.0 * pitch[:, None] - 1.0, 2.0 * timbre[:, None] - 1.0
     latents[:, :, 2:] = 0.2
-    return Batch(latents, structure, latents.clone(), timbre, torch.arange(count), torch.zeros(count, 23))
+    return Batch(
+        latents, structure, latents.clone(), timbre, torch.arange(count), torch.arange(count), torch.zeros(count, 23)
+    )
 
 
 def build(settings: DiffusionTrainingSettings) -> Model:
