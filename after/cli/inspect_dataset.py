@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from after.cli.picture_option import check_png
+
 if TYPE_CHECKING:
     from after.data.store import Store
 
@@ -28,7 +30,7 @@ def command(store_path: Path, problems: bool, as_json: bool, sheet: Path | None)
     from after.data.store import Store
 
     if sheet is not None:
-        _check_sheet(sheet)
+        check_png(sheet, "--sheet")
     with Store.open(store_path) as store:
         records = store.sources()
         manifest = store.manifest
@@ -49,20 +51,6 @@ def command(store_path: Path, problems: bool, as_json: bool, sheet: Path | None)
         click.echo("\n".join(found))
     elif found:
         click.echo("           list them with --problems")
-
-
-def _check_sheet(path: Path) -> None:
-    """Refuse a file that cannot be the picture, before anything is counted."""
-    from after.files import check_writable
-
-    if path.suffix.lower() != ".png":
-        raise click.BadParameter(f"{path} does not end in .png: the sheet is a PNG", param_hint="--sheet")
-    if not path.parent.is_dir():
-        raise click.BadParameter(f"{path.parent} is not a folder: make it, or name another one", param_hint="--sheet")
-    try:
-        check_writable(path)
-    except OSError as error:
-        raise click.BadParameter(f"{path} cannot be written: {error.strerror}", param_hint="--sheet") from error
 
 
 def _draw(path: Path, store: "Store", summary: Mapping[str, Any]) -> None:

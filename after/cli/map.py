@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from after.cli.picture_option import check_png
 from after.errors import InstrumentError
 
 _WORDS = {
@@ -37,7 +38,7 @@ def command(instrument: Path, png: Path | None, as_json: bool) -> None:
     from after.instrument.stored_map import MAP_TABLE
 
     if png is not None:
-        _check_png(png)
+        check_png(png, "--png")
     loaded = load_engine(instrument)
     table = loaded.manifest.get(MAP_TABLE)
     if loaded.timbre_map is None or not isinstance(table, Mapping):
@@ -67,17 +68,3 @@ def _quality_lines(quality: Mapping[str, object]) -> Iterator[str]:
         value = quality.get(name)
         if isinstance(value, int | float):
             yield f"  {name:<20}  {value:.4f}  {words}"
-
-
-def _check_png(path: Path) -> None:
-    """Refuse a file that cannot be the picture, before anything is loaded."""
-    from after.files import check_writable
-
-    if path.suffix.lower() != ".png":
-        raise click.BadParameter(f"{path} does not end in .png: the picture is a PNG", param_hint="--png")
-    if not path.parent.is_dir():
-        raise click.BadParameter(f"{path.parent} is not a folder: make it, or name another one", param_hint="--png")
-    try:
-        check_writable(path)
-    except OSError as error:
-        raise click.BadParameter(f"{path} cannot be written: {error.strerror}", param_hint="--png") from error

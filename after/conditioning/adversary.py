@@ -102,16 +102,6 @@ def group_loss(logits: Tensor, group: Tensor) -> Tensor:
     return total / known.sum().clamp_min(1)
 
 
-def confusion_loss(logits: Tensor) -> Tensor:
-    """Give how far guesses [B, G] are from "could be any group", in nats; 0 where all groups are equally likely.
-
-    For an encoder whose critic has its own optimiser and learns on the detached structure. It leaves less than
-    `reverse_gradient` does: there, misleading the critic pays, and a misleading code still tells the group. Source:
-    Tzeng et al. 2015, "Simultaneous deep transfer across domains and tasks", arXiv 1510.02192, section 3.
-    """
-    return -logits.log_softmax(dim=1).mean() - math.log(logits.size(1))
-
-
 class PitchCritic(nn.Module):
     """Guess which pitch classes and octaves an excerpt holds from its timbre.
 
@@ -149,6 +139,12 @@ def pitch_shares(structure: Tensor) -> Tensor:
     table = weights.reshape(-1, NUM_OCTAVES, NUM_CLASSES)
     table = table / table.sum(dim=(1, 2), keepdim=True).clamp_min(1e-6)
     return torch.cat([table.sum(dim=1), table.sum(dim=2)], dim=1)
+
+
+def mean_pitch(shares: Tensor) -> Tensor:
+    """Give the mean MIDI pitch [N] of `pitch_shares` [N, 12 + 11]; 0 where there is no pitch."""
+    height = torch.cat([torch.arange(NUM_CLASSES), NUM_CLASSES * torch.arange(NUM_OCTAVES)])
+    return shares @ height.to(shares)
 
 
 def pitch_loss(logits: Tensor, shares: Tensor, *, octave_weight: float = 1.0) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from after.conditioning.adversary import mean_pitch
 from after.conditioning.probes import ProbeScore, pool_over_time, probe_groups, probe_value
 from after.data.loading.excerpts import Batch, Excerpts, ExcerptSettings
 from after.data.store import Split, Store
@@ -197,16 +198,9 @@ class ModelTrial:
         pooled = np.concatenate([pool_over_time(structure.numpy()) for structure in structures])
         probes["instrument in structure"] = probe_groups(pooled, group, sources=origin)
         probes["instrument in timbre"] = probe_groups(timbre, group, sources=source)
-        pitch = mean_pitches(torch.cat([batch.timbre_pitches for batch in batches]))
+        pitch = mean_pitch(torch.cat([batch.timbre_pitches for batch in batches])).double().numpy()
         known = pitch > 0
         if known.sum() > 8:
             kept = [number for number, is_known in zip(source, known, strict=True) if is_known]
             probes["pitch in timbre"] = probe_value(timbre[known], pitch[known], sources=kept)
         return probes
-
-
-def mean_pitches(shares: Tensor) -> NDArray[np.float64]:
-    """Give the mean MIDI pitch [N] of `pitch_shares` [N, 23]; 0 where there is none."""
-    classes, octaves = shares[:, :12].double().numpy(), shares[:, 12:].double().numpy()
-    mean: NDArray[np.float64] = classes @ np.arange(12) + 12 * (octaves @ np.arange(octaves.shape[1]))
-    return mean

@@ -104,6 +104,7 @@ class DiffusionTrainingSettings:
         timbre_first: a first stage for the timbre encoder alone.
         crop_frames: latent frames per item.
         timbre_frames: latent frames of the other excerpt that gives the timbre.
+        timbre_from: where that comes from: another recording of the same `group`, or elsewhere in the same `file`.
         validation_steps: sampler steps when validation generates audio.
     """
 
@@ -114,12 +115,16 @@ class DiffusionTrainingSettings:
     timbre_first: TimbreFirstSettings = field(default_factory=TimbreFirstSettings)
     crop_frames: int = 160
     timbre_frames: int = 128
+    timbre_from: str = "group"
     validation_steps: int = 4
 
     def __post_init__(self) -> None:
         for name in ("crop_frames", "timbre_frames", "validation_steps"):
             value = getattr(self, name)
             require(value >= 1, f"{name} is {value}; it must be at least 1")
+        require(
+            self.timbre_from in ("group", "file"), f"timbre_from is {self.timbre_from!r}; choose from 'group', 'file'"
+        )
         first, whole = self.timbre_first.iterations, self.training.iterations
         require(
             first == 0 or first < whole,

@@ -13,11 +13,11 @@ from after.data.extract.latents import encode_store
 from after.data.loading.crops import AudioCrops
 from after.data.loading.excerpts import Batch, Excerpts, ExcerptSettings
 from after.data.store import Store
+from after.device import pick_device
 from after.model import build_model
 from after.settings import CodecTrainingSettings, DiffusionTrainingSettings
 from after.training.codec_loop import draw_batch
 from after.training.codec_updates import CodecUpdates
-from after.training.device import pick_device
 from after.training.model_losses import compute_loss
 from after.training.updates import Updates
 

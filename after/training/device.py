@@ -7,27 +7,8 @@ from typing import TypeVar, cast
 import torch
 from torch import nn
 
-from after.errors import ConfigError
-
 logger = logging.getLogger(__name__)
 T = TypeVar("T", bound=nn.Module)
-
-
-def pick_device(name: str) -> torch.device:
-    """Turn `auto`, `cpu`, `cuda` or `cuda:1` into a device; `auto` takes a GPU where there is one.
-
-    Raises:
-        ConfigError: if the device is not there.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ConfigError(f"device {name!r} is unknown; use auto, cpu or cuda") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(f"device {name!r} was asked for, but torch {torch.__version__} sees no GPU; use --device cpu")
-    return device
 
 
 def multiplies_bf16(device: torch.device) -> bool:

@@ -107,6 +107,7 @@ def _read_excerpts(
         crop_frames=settings.crop_frames,
         timbre_frames=settings.timbre_frames,
         frame_rate=frame_rate,
+        timbre_from=settings.timbre_from,
         structure=settings.model.structure.kind,
         with_pitches=settings.disentangling.pitch_critic > 0,
     )

@@ -23,9 +23,9 @@ import torch.distributed as dist
 import torch.distributed.nn.functional
 from torch import Tensor, nn
 
+from after.device import pick_device
 from after.errors import ConfigError, TrainingError
 from after.ranks import rank, reduce_mean_, world_size
-from after.training.device import pick_device
 
 T = TypeVar("T")
 TIMEOUT = timedelta(days=1)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from after.codec.load import AnyCodec
-from after.conditioning.adversary import NUM_CLASSES
+from after.conditioning.adversary import mean_pitch
 from after.conditioning.probes import pool_over_time, probe_groups, probe_value
 from after.data.loading.excerpts import Batch, Excerpts
 from after.errors import DataError
@@ -67,7 +67,7 @@ class Validation:
                 code = _joined([self.model.code(batch.structure.to(place)) for batch in batches])
                 probe = probe_groups(pool_over_time(code), group.tolist(), sources=origin.tolist())
                 figures["validation/timbre_in_structure"] = probe.leakage
-            pitch = mean_pitch(_joined([batch.timbre_pitches for batch in batches]))
+            pitch = mean_pitch(torch.cat([batch.timbre_pitches for batch in batches])).double().numpy()
             known = pitch > 0
             probe = probe_value(timbre[known], pitch[known], sources=source[known].tolist())
             figures["validation/pitch_in_timbre"] = probe.leakage
@@ -105,13 +105,6 @@ class Validation:
             num_steps=self.settings.validation_steps,
         )
         return made
-
-
-def mean_pitch(shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give the mean MIDI pitch [N] of shares [N, 23] of pitch classes and octaves; 0 where there is none."""
-    classes, octaves = shares[:, :NUM_CLASSES], shares[:, NUM_CLASSES:]
-    mean: NDArray[np.float64] = classes @ np.arange(NUM_CLASSES) + NUM_CLASSES * (octaves @ np.arange(octaves.shape[1]))
-    return mean
 
 
 def _joined(parts: list[Tensor]) -> NDArray[np.float64]:

@@ -4,25 +4,11 @@ import multiprocessing
 
 import torch
 
-from after.errors import ConfigError
+from after.device import pick_device
 
 
-def pick_device(name: str) -> torch.device:
-    """Turn `auto`, `cpu`, `cuda` or `cuda:1` into a device; `auto` takes a GPU where there is one.
-
-    A worker process is one of many, so its networks get one thread of the CPU.
-
-    Raises:
-        ConfigError: if the device is not there.
-    """
+def pick_worker_device(name: str) -> torch.device:
+    """Do what `pick_device` does; a worker process is one of many, so its networks get one thread of the CPU."""
     if multiprocessing.parent_process() is not None:
         torch.set_num_threads(1)
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ConfigError(f"device {name!r} is unknown; use auto, cpu or cuda") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(f"device {name!r} was asked for, but torch {torch.__version__} sees no GPU; use cpu")
-    return device
+    return pick_device(name)

@@ -20,7 +20,7 @@ from after.codec.foreign.archive import RUN_ERRORS, last_line
 from after.codec.foreign.codec import ForeignCodec
 from after.codec.load import AnyCodec, open_codec
 from after.data.extract.contract import Counts
-from after.data.extract.device import pick_device
+from after.data.extract.device import pick_worker_device
 from after.data.extract.frame_grid import frames_per_chunk
 from after.data.extract.stored_audio import AudioInStore, StoredAudio
 from after.data.feature_records import FeatureRecord
@@ -80,7 +80,7 @@ class LatentsSettings:
             CheckpointError: if there is none, or it is one whose latents training measures first.
             ConfigError: if the device is not there.
         """
-        return LatentsExtractor(self._open(pick_device(self.device))[0])
+        return LatentsExtractor(self._open(pick_worker_device(self.device))[0])
 
     def _open(self, device: torch.device | None = None) -> tuple[AnyCodec, str]:
         path = Path(self.codec_path).resolve()

@@ -10,7 +10,7 @@ import numpy as np
 
 from after.audio import FloatAudio, resample
 from after.data.extract.contract import Counts
-from after.data.extract.device import pick_device
+from after.data.extract.device import pick_worker_device
 from after.data.extract.frame_grid import check_lengths, frames_per_chunk
 from after.data.extract.stored_audio import StoredAudio
 from after.data.records import Array
@@ -65,7 +65,7 @@ class PitchExtractor:
 
     def __init__(self, settings: PitchSettings) -> None:
         self._settings = settings
-        self._reader = PitchReader(load_crepe(settings.size, device=pick_device(settings.device)))
+        self._reader = PitchReader(load_crepe(settings.size, device=pick_worker_device(settings.device)))
 
     def extract(self, audio: StoredAudio) -> Iterator[Mapping[str, Array]]:
         """Give pitch and periodicity of each chunk."""

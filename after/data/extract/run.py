@@ -2,16 +2,17 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from after.data.extract.contract import FeatureSettings
 from after.data.extract.spool import read_arrays
-from after.data.extract.stored_audio import AudioInOpenStore, AudioInStore
+from after.data.extract.stored_audio import AudioInStore
+from after.data.extract.with_audio import run_with_audio
 from after.data.extract.work import Extracted, ExtractTask, extract_features
 from after.data.feature_records import FeatureRecord
-from after.data.pool.choose import Workforce, run_tasks
+from after.data.pool.choose import Workforce
 from after.data.records import SourceRecord, source_id
 from after.data.store import Store
 from after.errors import DataError
@@ -86,15 +87,7 @@ def extract_missing(
     total_s = sum(record.stored_samples for record, _ in to_do.values()) / sample_rate
     report = ExtractReport() if report is None else report
 
-    def ship(task: ExtractTask) -> ExtractTask:
-        assert isinstance(task.audio, AudioInStore)
-        return replace(task, audio=task.audio.ship(store))
-
-    def attach(task: ExtractTask) -> ExtractTask:
-        assert isinstance(task.audio, AudioInStore)
-        return replace(task, audio=AudioInOpenStore(store, task.audio))
-
-    with closing(run_tasks(extract_features, tasks, workforce, ship=ship, attach=attach)) as results:
+    with closing(run_with_audio(extract_features, tasks, workforce, store)) as results:
         for task, outcome in results:
             record, missing = to_do[task.source]
             if outcome is None:

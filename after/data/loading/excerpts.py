@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,8 +14,6 @@ from after.data.loading.structures import NotesReader, PitchLoudnessReader, Stru
 from after.data.records import Kind, SourceRecord
 from after.data.store import Split, Store
 from after.errors import DataError
-
-TimbreFrom = Literal["group", "file"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ class ExcerptSettings:
     crop_frames: int
     timbre_frames: int
     frame_rate: float
-    timbre_from: TimbreFrom = "group"
+    timbre_from: str = "group"
     kinds: tuple[Kind, ...] = ("recording", "copy", "silence")
     structure: str = "midi"
     with_pitches: bool = False

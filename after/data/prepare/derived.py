@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from after.data.extract.copies import Copy, CopyTask, RenderedCopy, copy_notes, draw_copy, make_copy
-from after.data.extract.stored_audio import AudioInOpenStore, AudioInStore
-from after.data.pool.choose import Workforce, run_tasks
+from after.data.extract.stored_audio import AudioInStore
+from after.data.extract.with_audio import run_with_audio
+from after.data.pool.choose import Workforce
 from after.data.prepare.chunks import chunk_spans, cut_chunks
 from after.data.prepare.decode import PEAK_FLOOR_DB
 from after.data.prepare.notes import NoteArray
@@ -79,15 +80,7 @@ def put_copies(
     tasks = [_task(store, copy, settings, spool_folder) for copy in to_do]
     crashed = []
 
-    def ship(task: CopyTask) -> CopyTask:
-        assert isinstance(task.audio, AudioInStore)
-        return replace(task, audio=task.audio.ship(store))
-
-    def attach(task: CopyTask) -> CopyTask:
-        assert isinstance(task.audio, AudioInStore)
-        return replace(task, audio=AudioInOpenStore(store, task.audio))
-
-    with closing(run_tasks(make_copy, tasks, workforce, ship=ship, attach=attach)) as results:
+    with closing(run_with_audio(make_copy, tasks, workforce, store)) as results:
         for done, (task, outcome) in enumerate(results):
             if outcome is None:
                 crashed.append(task.source)

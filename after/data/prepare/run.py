@@ -67,12 +67,25 @@ def prepare(job: PrepareJob, given: Mapping[str, Any], progress: Progress | None
         here = {file.source for file in planned.found} | {problem.source for problem in planned.problems}
         absent = sum(record.kind == "recording" and record.source not in here for record in store.sources())
     if not manifest["summary"]["groups"] and not tally.is_interrupted:
-        reasons = sorted({entry["reason"].partition(":")[0] for entry in manifest["skipped"]})
-        raise DataError(
-            f"none of the {len(planned.found)} audio files can be used: {', '.join(reasons)}; list them with "
-            f"`after inspect_dataset {job.out} --problems`"
-        )
+        raise DataError(_nothing_usable(job, planned, manifest))
     usage = measure_usage()
+    spent = Usage(usage.cpu_s - usage_before.cpu_s, usage.peak_bytes)
+    return _report(planned, tally, manifest, absent=absent, wall_s=time.monotonic() - started_s, usage=spent)
+
+
+def _nothing_usable(job: PrepareJob, planned: Plan, manifest: Mapping[str, Any]) -> str:
+    """Say why a run stored nothing at all."""
+    reasons = sorted({entry["reason"].partition(":")[0] for entry in manifest["skipped"]})
+    return (
+        f"none of the {len(planned.found)} audio files can be used: {', '.join(reasons)}; list them with "
+        f"`after inspect_dataset {job.out} --problems`"
+    )
+
+
+def _report(
+    planned: Plan, tally: Tally, manifest: Mapping[str, Any], *, absent: int, wall_s: float, usage: Usage
+) -> PrepareReport:
+    """Say what a run did."""
     return PrepareReport(
         found=len(planned.found) + len(planned.problems),
         stored=tally.stored,
@@ -80,8 +93,8 @@ def prepare(job: PrepareJob, given: Mapping[str, Any], progress: Progress | None
         absent=absent,
         skipped=tally.skipped + len(planned.problems),
         audio_s=max(tally.num_samples / planned.settings.sample_rate, tally.extracted.audio_s),
-        wall_s=time.monotonic() - started_s,
-        usage=Usage(usage.cpu_s - usage_before.cpu_s, usage.peak_bytes),
+        wall_s=wall_s,
+        usage=usage,
         crashed=(*tally.crashed_copies, *tally.extracted.crashed),
         is_interrupted=tally.is_interrupted,
         manifest=manifest,

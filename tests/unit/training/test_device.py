@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from after.device import pick_device
 from after.errors import ConfigError
-from after.training.device import autocast, multiplies_bf16, pick_device
+from after.training.device import autocast, multiplies_bf16
 
 CPU = torch.device("cpu")
 

@@ -10,7 +10,6 @@ from after.conditioning.adversary import (
     PitchCritic,
     TimbreCritic,
     adversary_weight,
-    confusion_loss,
     group_loss,
     pitch_loss,
     pitch_shares,
@@ -118,15 +117,6 @@ def test_unknown_groups_do_not_count() -> None:
     known = group_loss(logits[:1], torch.tensor([2]))
     torch.testing.assert_close(group_loss(logits, torch.tensor([2, -1, -1])), known)
     assert group_loss(logits, torch.tensor([-1, -1, -1])) == 0.0
-
-
-def test_confusion_is_least_where_any_group_is_as_likely() -> None:
-    assert confusion_loss(torch.full([2, GROUPS], 7.0)) == pytest.approx(0.0, abs=1e-6)
-    assert confusion_loss(torch.tensor([[1.0, 0.0, 0.0]])) > 0.05
-    told = torch.tensor([[4.0, 0.0, 0.0]], requires_grad=True)
-    confusion_loss(told).backward()
-    assert told.grad is not None
-    assert told.grad[0, 0] > 0 > told.grad[0, 1]
 
 
 def test_pitch_shares_of_a_roll_and_of_pitch_and_loudness() -> None:
