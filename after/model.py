@@ -150,7 +150,7 @@ class Model(nn.Module):
             timbre: [B, 1 or L, E].
             noise: [B, L, D], standard normal (times a temperature).
             num_steps: sampler steps; the state must have been made for as many, and for the same kind of sampler.
-            guidance_structure: 1 follows the model, more exaggerates the structure, 0 ignores it.
+            guidance_structure: 1 follows the model, more exaggerates the structure; with both at 0 neither is heard.
             guidance_timbre: likewise.
             state: from `init_state` or the previous call; not modified.
 

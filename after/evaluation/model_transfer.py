@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from after.errors import DataError
 from after.evaluation.bootstrap import Interval, bootstrap_values
-from after.evaluation.model_trials import ModelTrial
+from after.evaluation.model_trials import ModelTrial, heard_as
 from after.features.agreement import pitch_agreement
-from after.features.mfcc import mfcc_statistics
 
 _TIMBRE_EXCERPTS = 16
 
@@ -71,8 +70,7 @@ def measure_matrices(
             made = trial.decode(trial.generate(structure, timbres[name].expand(len(structure), -1), num_steps))
             kept = [pitch_agreement(a, b, rate) for a, b in zip(originals, made, strict=True)]
             pitches = [value for value in kept if value is not None]
-            heard = [classifier.rank(mfcc_statistics(audio, rate)) for audio in made]
-            hits = [float(bool(ranked) and ranked[0] == name) for ranked in heard]
+            hits = [float(heard_as(classifier, audio, rate) == name) for audio in made]
             pitch[row, column] = np.mean(pitches) if pitches else np.nan
             timbre[row, column] = np.mean(hits)
             if row != column:

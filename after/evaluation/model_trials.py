@@ -24,11 +24,13 @@ from after.features.agreement import pitch_agreement
 from after.features.mel import log_mel_distance
 from after.features.mfcc import mfcc_statistics
 from after.trained import Trained
+from after.units import db_to_gain
 
 Audio = NDArray[np.float32]
 Progress = Callable[[int, int], None]
 
 _BATCH = 8
+_SILENCE_DB = -70.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,6 +76,13 @@ class ModelReport:
     probes: dict[str, ProbeScore]
 
 
+def heard_as(classifier: TimbreClassifier, audio: Audio, sample_rate: int) -> str | None:
+    """Tell which instrument a sound [T] is taken for; None where there is nothing to hear (below -70 dBFS)."""
+    if np.abs(audio).max() < db_to_gain(_SILENCE_DB):
+        return None
+    return next(iter(classifier.rank(mfcc_statistics(audio, sample_rate))), None)
+
+
 class ModelTrial:
     """One trained model, and the store it is tried on."""
 
@@ -97,7 +106,8 @@ class ModelTrial:
         groups = [int(group) for batch in batches for group in batch.group]
         rows = []
         for index, num_steps in enumerate(self.trials.num_steps):
-            made = [audio for batch in batches for audio in self.decode(self._generate(batch, num_steps))]
+            latents = (self._generate(batch, num_steps, number) for number, batch in enumerate(batches))
+            made = [audio for rows_of_batch in latents for audio in self.decode(rows_of_batch)]
             rows.append(self._row(num_steps, made, originals, groups, classifier))
             if progress is not None:
                 progress(index + 1, len(self.trials.num_steps))
@@ -121,13 +131,13 @@ class ModelTrial:
         return [row[0].numpy() for row in audio]
 
     @torch.inference_mode()
-    def generate(self, structure: Tensor, timbre: Tensor, num_steps: int) -> Tensor:
-        """Give latents [B, L, D] for structure as the store has it, in timbres [B, E]."""
+    def generate(self, structure: Tensor, timbre: Tensor, num_steps: int, *, first: int = 0) -> Tensor:
+        """Give latents [B, L, D] for structure as the store has it, in timbres [B, E]; `first` numbers the items."""
         model, trials = self.trained.model, self.trials
         made: Tensor = model.generate(
             structure if model.code is None else model.code(structure),
             timbre,
-            seeds=torch.arange(len(structure)) + trials.seed,
+            seeds=torch.arange(len(structure)) + first + trials.seed,
             num_steps=num_steps,
             guidance_structure=trials.guidance_structure,
             guidance_timbre=trials.guidance_timbre,
@@ -135,8 +145,9 @@ class ModelTrial:
         return made
 
     @torch.inference_mode()
-    def _generate(self, batch: Batch, num_steps: int) -> Tensor:
-        return self.generate(batch.structure, self.trained.model.timbre_encoder(batch.timbre_latents), num_steps)
+    def _generate(self, batch: Batch, num_steps: int, number: int) -> Tensor:
+        timbre = self.trained.model.timbre_encoder(batch.timbre_latents)
+        return self.generate(batch.structure, timbre, num_steps, first=number * _BATCH)
 
     def _batches(self) -> Iterator[Batch]:
         for number in range(-(-self.trials.num_items // _BATCH)):
@@ -161,9 +172,8 @@ class ModelTrial:
 
     def _recognised(self, sounds: Sequence[Audio], groups: Sequence[int], classifier: TimbreClassifier) -> list[float]:
         rate = self.trained.codec.sample_rate
-        heard = [classifier.rank(mfcc_statistics(audio, rate)) for audio in sounds]
-        wanted = [self.held_out.groups[group] for group in groups]
-        return [float(names[0] == name) if names else float("nan") for names, name in zip(heard, wanted, strict=True)]
+        wanted = (self.held_out.groups[group] for group in groups)
+        return [float(heard_as(classifier, audio, rate) == name) for audio, name in zip(sounds, wanted, strict=True)]
 
     def _row(
         self,

@@ -105,6 +105,7 @@ def test_silence_is_no_instrument_and_has_no_pitch(store: Store) -> None:
     silent = codec.encode(torch.zeros(1, 1, 43 * 1024)).transpose(1, 2)
     (row,) = trial_of(store, lambda structure, timbre: silent.expand_as(structure)).run().rows
     assert row.same_pitch.value == 0.0
+    assert row.timbre.value == 0.0
     assert row.log_mel.value > 1.0
     assert row.loudness_db.value > 20.0
 
