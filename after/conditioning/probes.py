@@ -29,6 +29,7 @@ class ProbeScore:
         high: upper end.
         chance: what knowing nothing scores: the share of the most frequent class; 0 for R2.
         num_items: items scored.
+        left_out: groups that were not probed, as too few recordings have them.
     """
 
     score: float
@@ -36,6 +37,7 @@ class ProbeScore:
     high: float
     chance: float
     num_items: int
+    left_out: tuple[str, ...] = ()
 
     @property
     def leakage(self) -> float:
@@ -63,22 +65,30 @@ def probe_groups(
             takes every item as a recording of its own.
 
     Returns:
-        The accuracy. Groups in fewer than two recordings cannot be told and count as wrong.
+        The accuracy. Groups of fewer than two recordings cannot be told: their items are left out, and they are named.
 
     Raises:
-        DataError: if there are fewer than two groups or recordings, or the lengths differ.
+        DataError: if there are fewer than two recordings, or two groups of two recordings, or the lengths differ.
 
     Source: Hastie, Tibshirani and Friedman 2009, "The elements of statistical learning", section 4.2.
     """
     names, labels = np.unique([str(group) for group in groups], return_inverse=True)
     if len(names) < 2:
-        raise DataError(f"all items are of group {names}: a probe needs two groups or more")
+        raise DataError(f"all items are of group {', '.join(names)}: a probe needs two groups or more")
     x, clusters = _check(features, len(labels), sources)
-    guesses = _predict(x, np.eye(len(names))[labels], clusters).argmax(axis=1)
-    hits = (guesses == labels).astype(np.float64)
+    folds = _deal(clusters, labels)
+    num_folds = np.array([len(np.unique(folds[labels == label])) for label in range(len(names))])
+    left_out = tuple(str(name) for name in names[num_folds < 2])
+    if len(names) - len(left_out) < 2:
+        raise DataError(
+            f"too few recordings of {', '.join(left_out)}: a probe needs two groups of two recordings or more"
+        )
+    kept = (num_folds >= 2)[labels]
+    x, labels, clusters, folds = x[kept], labels[kept], clusters[kept], folds[kept]
+    hits = (_predict(x, np.eye(len(names))[labels], folds).argmax(axis=1) == labels).astype(np.float64)
     low, high = _interval(hits, np.ones_like(hits), clusters)
     chance = float(np.bincount(labels).max() / len(labels))
-    return ProbeScore(float(hits.mean()), low, high, chance, len(labels))
+    return ProbeScore(float(hits.mean()), low, high, chance, len(labels), left_out)
 
 
 def probe_value(features: ArrayLike, values: ArrayLike, *, sources: Sequence[object] | None = None) -> ProbeScore:
@@ -101,7 +111,8 @@ def probe_value(features: ArrayLike, values: ArrayLike, *, sources: Sequence[obj
     if len(y) == 0 or np.ptp(y) == 0.0:
         raise DataError(f"all {len(y)} values are equal: there is nothing to tell")
     x, clusters = _check(features, len(y), sources)
-    squared_error = np.square(_predict(x, y, clusters) - y)[:, 0]
+    folds = _deal(clusters, np.zeros(len(y), dtype=np.int64))
+    squared_error = np.square(_predict(x, y, folds) - y)[:, 0]
     squared_deviation = np.square(y - y.mean())[:, 0]
     low, high = _interval(squared_error, squared_deviation, clusters)
     score = 1.0 - squared_error.sum() / squared_deviation.sum()
@@ -126,17 +137,25 @@ def _check(features: ArrayLike, num_items: int, sources: Sequence[object] | None
         return x, np.arange(num_items)
     names, clusters = np.unique([str(source) for source in sources], return_inverse=True)
     if len(names) < 2:
-        raise DataError(f"all items are from {names}: a probe is fitted to some recordings and scored on others")
+        raise DataError("all items are from one recording: a probe is fitted to some recordings and scored on others")
     return x, clusters.astype(np.int64)
 
 
-def _predict(x: Matrix, y: Matrix, clusters: NDArray[np.int64]) -> Matrix:
-    """Predict each fifth of the recordings from the others, [N, Y]."""
-    num_clusters = int(clusters.max()) + 1
-    order = np.random.default_rng(0).permutation(num_clusters)
-    fold_of = np.empty(num_clusters, dtype=np.int64)
-    fold_of[order] = np.arange(num_clusters) % _NUM_FOLDS
-    folds = fold_of[clusters]
+def _deal(clusters: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Give the fold of each item: recordings in random order, but those of one label next to each other, are dealt out.
+
+    So a label in two recordings or more is in two folds or more.
+    """
+    numbers, first = np.unique(clusters, return_index=True)
+    order = np.random.default_rng(0).permutation(len(numbers))
+    order = order[np.argsort(labels[first[order]], kind="stable")]
+    fold_of = np.empty(int(numbers.max()) + 1, dtype=np.int64)
+    fold_of[numbers[order]] = np.arange(len(numbers)) % _NUM_FOLDS
+    return np.asarray(fold_of[clusters])
+
+
+def _predict(x: Matrix, y: Matrix, folds: NDArray[np.int64]) -> Matrix:
+    """Predict each fold from the others, [N, Y]."""
     predicted = np.empty_like(y)
     for fold in np.unique(folds):
         is_left_out = folds == fold
@@ -174,7 +193,8 @@ def _interval(numerators: Matrix, denominators: Matrix, clusters: NDArray[np.int
 
     Source: Efron and Tibshirani 1993, "An introduction to the bootstrap", section 13.3, the percentile interval.
     """
-    tops, bottoms = np.bincount(clusters, numerators), np.bincount(clusters, denominators)
+    _, numbers = np.unique(clusters, return_inverse=True)
+    tops, bottoms = np.bincount(numbers, numerators), np.bincount(numbers, denominators)
     drawn = np.random.default_rng(0).integers(len(tops), size=(_NUM_RESAMPLES, len(tops)))
     ratios = tops[drawn].sum(axis=1) / np.maximum(bottoms[drawn].sum(axis=1), 1e-12)
     low, high = np.quantile(ratios, [0.025, 0.975])

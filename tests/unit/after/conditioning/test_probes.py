@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -70,6 +72,31 @@ def test_items_of_one_recording_stay_together() -> None:
     apart = probe_groups(features, groups, sources=sources.tolist())
     assert abs(apart.score - 0.5) < 0.2
     assert apart.high - apart.low > 0.2
+
+
+def test_a_group_of_one_recording_is_left_out_and_named() -> None:
+    """Such a group was scored by a probe that had never seen it: a leak in full view counted as none."""
+    groups = np.repeat(["a", "b", "lonely"], [60, 60, 80])
+    sources = [f"{group}{number % 3 if group != 'lonely' else 0}" for number, group in enumerate(groups)]
+    features = 10.0 * np.eye(3)[np.unique(groups, return_inverse=True)[1]] + draw(200, 3)
+    score = probe_groups(features, groups.tolist(), sources=sources)
+    assert score.left_out == ("lonely",)
+    assert (score.score, score.chance, score.num_items) == (1.0, 0.5, 120)
+    assert score == dataclasses.replace(
+        probe_groups(features[:120], groups[:120].tolist(), sources=sources[:120]), left_out=("lonely",)
+    )
+    with pytest.raises(DataError, match="too few recordings of b, lonely"):
+        probe_groups(features, groups.tolist(), sources=["b" if s.startswith("b") else s for s in sources])
+
+
+@pytest.mark.parametrize("num_groups", [2, 7, 30])
+def test_groups_of_two_recordings_each_are_all_told(num_groups: int) -> None:
+    """However the recordings fall, one of each group's two is fitted to when the other is scored."""
+    groups = np.repeat(np.arange(num_groups), 6)
+    recordings = 2 * groups + np.arange(groups.size) % 2
+    names = np.random.default_rng(3).permutation(2 * num_groups)[recordings].tolist()
+    score = probe_groups(10.0 * np.eye(num_groups)[groups], groups.tolist(), sources=names)
+    assert (score.score, score.left_out) == (1.0, ())
 
 
 def test_the_register_is_told_from_a_timbre_that_knows_the_pitch() -> None:
