@@ -79,12 +79,12 @@ class DropoutSettings:
     """How often training replaces conditions by their learned nulls; drawn independently of each other.
 
     Attributes:
-        structure: share of items without structure.
+        structure: share of items without structure, but with timbre; guidance needs no such branch.
         timbre: share of items without timbre.
         both: share of items without either, on top.
     """
 
-    structure: float = 0.05
+    structure: float = 0.0
     timbre: float = 0.1
     both: float = 0.05
 

@@ -22,7 +22,6 @@ from after.training.stop import check_finite
 from after.training.updates import Learner
 
 logger = logging.getLogger(__name__)
-_SINCE = "discriminators_since"
 Figures = dict[str, Tensor | float]
 
 
@@ -119,7 +118,7 @@ class CodecUpdates:
             self.critics = Critics(adversarial, training.iterations, self.place)
             self.state.modules = {**self.state.modules, **self.critics.modules}
             self.state.optimizers = {**self.state.optimizers, "discriminators": self.critics.learner.optimizer}
-            self.state.latecomers = frozenset(("discriminators", "balancer"))
+            self.state.optional = frozenset(("discriminators", "balancer"))
 
     def make(self, batch: CodecBatch, iteration: int) -> Mapping[str, Tensor | float]:
         """Make one update; give losses, gradient norms and learning rates."""
@@ -151,12 +150,9 @@ class CodecUpdates:
         A run remembers when that was, so that going on later is going on.
         """
         frozen = self.settings.adversarial.freeze_encoder
-        if _SINCE not in self.state.extra:
-            self.state.extra[_SINCE] = iteration
-            if frozen:
-                averaged = self.ema.state_dict()
-                load_into(self.codec.encoder, averaged, "encoder.")
-        critics.learner.start_at(int(str(self.state.extra[_SINCE])))
+        if frozen and self.state.is_new("discriminators"):
+            load_into(self.codec.encoder, self.ema.state_dict(), "encoder.")
+        critics.learner.start_at(self.state.since("discriminators", iteration))
         self.codec.encoder.requires_grad_(not frozen)
         self.codec.encoder.train(not frozen)
 

@@ -11,7 +11,7 @@ from rich.progress import Progress
 from after.codec.load import AnyCodec
 from after.config import to_dict
 from after.data.extract.latents import codec_hash, encode_store
-from after.data.loading.excerpts import Excerpts, ExcerptSettings, check_lengths
+from after.data.loading.excerpts import Batch, Excerpts, ExcerptSettings, check_lengths
 from after.data.loading.structures import structure_reader
 from after.data.store import Store
 from after.errors import DataError
@@ -86,13 +86,19 @@ def train_diffusion(
         with Store.open(store_path) as store, open_run(run_folder, snapshot, training, defaults) as run:
             torch.manual_seed(training.seed)
             model = build_model(settings.model, network.num_latents).to(place)
-            train, held_out = _read_excerpts(store, settings, name, frame_rate)
+            train, sounding, held_out = _read_excerpts(store, settings, name, frame_rate)
+            first = settings.timbre_first.iterations
+
+            def batch(iteration: int) -> Batch:
+                excerpts = sounding if iteration < first else train
+                return excerpts.batch(iteration, training.batch_size, training.seed, items=items)
+
             task = Task(
                 updates=ModelUpdates(settings, model, len(train.groups), items),
                 run=run,
                 settings=training,
                 audio_s=training.batch_size * settings.crop_frames / frame_rate,
-                batch=lambda iteration: train.batch(iteration, training.batch_size, training.seed, items=items),
+                batch=batch,
                 validate=Validation(model, network, held_out, run, settings),
             )
             return run_task(task, time_limit_s)
@@ -100,8 +106,8 @@ def train_diffusion(
 
 def _read_excerpts(
     store: Store, settings: DiffusionTrainingSettings, latents_name: str, frame_rate: float
-) -> tuple[Excerpts, Excerpts]:
-    """Index what is trained on and what is held out."""
+) -> tuple[Excerpts, Excerpts, Excerpts]:
+    """Index what is trained on, what of it sounds (silence has no timbre to tell apart), and what is held out."""
     drawn = ExcerptSettings(
         latents_name=latents_name,
         crop_frames=settings.crop_frames,
@@ -111,6 +117,12 @@ def _read_excerpts(
         structure=settings.model.structure.kind,
         with_pitches=settings.disentangling.pitch_critic > 0,
     )
-    return Excerpts(store, "train", drawn), Excerpts(
-        store, "validation", replace(drawn, kinds=("recording",), with_pitches=True)
-    )
+    train = Excerpts(store, "train", drawn)
+    if drawn.with_pitches and not train.tell_pitches():
+        raise DataError(
+            f"disentangling.pitch_critic is {settings.disentangling.pitch_critic:g}, but {store.path} has no pitches: "
+            "prepare it with --feature pitch or with MIDI files, or set disentangling.pitch_critic=0"
+        )
+    first = settings.timbre_first.iterations
+    sounding = Excerpts(store, "train", replace(drawn, kinds=("recording", "copy"))) if first else train
+    return train, sounding, Excerpts(store, "validation", replace(drawn, kinds=("recording",), with_pitches=True))

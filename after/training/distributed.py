@@ -120,6 +120,16 @@ def mean_over_ranks(tensor: Tensor) -> Tensor:
 
 
 @torch.no_grad()
+def gather_items(rows: Tensor) -> Tensor:
+    """Join the items [B, ...] of all ranks, which hold equally many of a batch, in its order; without gradient."""
+    if world_size() == 1:
+        return rows.detach()
+    whole = rows.new_zeros((world_size(), *rows.shape))
+    whole[rank()] = rows
+    return reduce_mean_(whole).mul_(world_size()).flatten(0, 1)
+
+
+@torch.no_grad()
 def average_gradients(*modules: nn.Module) -> None:
     """Replace the gradients of all trainable parameters by their means over all ranks."""
     if world_size() == 1:

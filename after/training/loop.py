@@ -4,6 +4,7 @@ import logging
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -90,7 +91,7 @@ def run_task(task: Task[T], time_limit_s: float | None = None) -> Outcome:
             figures = updates.make(next(batches), iteration)
             iteration += 1
             is_last = iteration == settings.iterations
-            progress.update(iteration, {"loss": figures["loss"]})
+            progress.update(iteration, dict(islice(figures.items(), 1)))
             if iteration % settings.log_every == 0 and is_primary():
                 run.log(iteration, figures)
             metric = _validate(task, iteration) if iteration % settings.validate_every == 0 or is_last else None

@@ -7,21 +7,14 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from after.conditioning.adversary import (
-    PitchCritic,
-    TimbreCritic,
-    group_loss,
-    pitch_loss,
-    reverse_gradient,
-    timbre_regression_loss,
-)
 from after.conditioning.independence import correlation_penalty
 from after.data.loading.excerpts import Batch
-from after.model import Model, structure_channels
-from after.settings import DiffusionTrainingSettings, DisentanglingSettings, DropoutSettings
+from after.model import Model
+from after.settings import DiffusionTrainingSettings, DropoutSettings
+from after.training.distributed import gather_items
 
-_CYCLE_TIMES = 0.3
-"""Cycles begin near the noise, where x_t tells little of the sound that it was made of."""
+_CYCLE_SHARE = 4
+"""Cycles begin in the noisiest quarter of the times trained at: there x_t tells little of what it was made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,41 +87,6 @@ def _structure_noise(
     return torch.randn((count, num_frames, settings.model.structure.code_size), generator=generator)
 
 
-class Critics(nn.Module):
-    """Those who look for timbre in the structure and for pitch in the timbre.
-
-    Args:
-        settings: of the training.
-        num_groups: groups in the data.
-    """
-
-    def __init__(self, settings: DiffusionTrainingSettings, num_groups: int) -> None:
-        super().__init__()
-        self.settings: DisentanglingSettings = settings.disentangling
-        timbre_size, width = settings.model.timbre.size, settings.disentangling.critic_width
-        channels = structure_channels(settings.model.structure)
-        self.timbre: TimbreCritic | None = None
-        self.pitch: PitchCritic | None = None
-        if self.settings.timbre_critic > 0:
-            self.timbre = TimbreCritic(channels, timbre_size=timbre_size, num_groups=num_groups, width=width)
-        if self.settings.pitch_critic > 0:
-            self.pitch = PitchCritic(timbre_size, width=width)
-
-    def judge_structure(self, structure: Tensor, timbre: Tensor, group: Tensor, weight: float) -> Tensor | None:
-        """Give the critic's loss on structure [B, L, S]; its gradient reaches the structure reversed and weighed."""
-        if self.timbre is None:
-            return None
-        guess, logits = self.timbre(reverse_gradient(structure, weight * self.settings.timbre_critic))
-        return timbre_regression_loss(guess, timbre) + group_loss(logits, group)
-
-    def judge_timbre(self, timbre: Tensor, pitches: Tensor, weight: float) -> Tensor | None:
-        """Give the critic's loss on timbres [B, E]; its gradient reaches them reversed and weighed."""
-        if self.pitch is None:
-            return None
-        logits = self.pitch(reverse_gradient(timbre, weight * self.settings.pitch_critic))
-        return pitch_loss(logits, pitches, octave_weight=self.settings.octave_share)
-
-
 def correlation_term(code: Tensor, timbre: Tensor, group: Tensor) -> Tensor:
     """Penalise what is linear between structure and timbre, and between structure and group."""
     present = F.one_hot(group)
@@ -136,19 +94,38 @@ def correlation_term(code: Tensor, timbre: Tensor, group: Tensor) -> Tensor:
     return correlation_penalty(code, timbre) + correlation_penalty(code, present)
 
 
-def cycle_term(model: Model, batch: Batch, outcome: Pass, generator: torch.Generator, place: torch.device) -> Tensor:
+def cycle_term(
+    model: Model,
+    batch: Batch,
+    outcome: Pass,
+    generator: torch.Generator,
+    place: torch.device,
+    items: range | None = None,
+) -> Tensor:
     """Give how far timbre and structure of what is generated in a foreign timbre are from those that were asked for.
 
     What was asked for is detached, and the encoders that judge the result do not learn from it: only what generates
-    does. Source: Demerle et al. 2024, "Combining audio control and style transfer using latent diffusion",
-    arXiv 2408.00196, section on cycle consistency.
+    does. The foreign timbre is that of the item before, over the batches of all ranks. Source: Demerle et al. 2024,
+    "Combining audio control and style transfer using latent diffusion", arXiv 2408.00196, section on cycle consistency.
+
+    Args:
+        model: which generates.
+        batch: all items, or this rank's.
+        outcome: of `run_pass` on it.
+        generator: draws for the whole batch, on every rank the same.
+        place: the model's device.
+        items: which of the whole batch's items it holds; None for all.
     """
     objective = model.sampler.objective
     data = batch.latents.to(place)
-    t = (_CYCLE_TIMES * torch.rand(data.size(0), generator=generator)).to(place)
-    noise = torch.randn(data.shape, generator=generator).to(place)
+    timbres = gather_items(outcome.timbre.detach())
+    count = timbres.size(0)
+    rows = slice(0, count) if items is None else slice(items.start, items.stop)
+    times = objective.draw_times(_CYCLE_SHARE * count, generator).sort().values[:count]
+    t = times[torch.randperm(count, generator=generator)][rows].to(place)
+    noise = torch.randn((count, *data.shape[1:]), generator=generator)[rows].to(place)
     x_t = objective.mix(data, noise, t)
-    structure, timbre = outcome.structure.detach(), outcome.timbre.detach().roll(1, dims=0)
+    structure, timbre = outcome.structure.detach(), timbres.roll(1, dims=0)[rows]
     keep = torch.ones(data.size(0), dtype=torch.bool, device=place)
     prediction: Tensor = model.predict(x_t, t, structure, timbre, keep, keep)
     made, _ = objective.estimates(x_t, prediction.float(), t)

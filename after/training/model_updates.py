@@ -3,27 +3,33 @@
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from after.checkpoint import load_into
 from after.conditioning.adversary import adversary_weight
 from after.conditioning.contrast import contrastive_loss
 from after.data.loading.excerpts import Batch
 from after.model import Model
-from after.settings import DiffusionTrainingSettings, OptimizerSettings
+from after.settings import DiffusionTrainingSettings
 from after.training.device import autocast, compiled
 from after.training.distributed import mean_over_ranks
 from after.training.ema import Ema
-from after.training.model_losses import Critics, correlation_term, cycle_term, run_pass
+from after.training.model_critics import CRITIC_NAMES, Critics
+from after.training.model_losses import correlation_term, cycle_term, run_pass
 from after.training.state import TrainState
 from after.training.stop import check_finite
 from after.training.updates import Learner
+
+_PARTING = ("correlation", "timbre_critic", "pitch_critic", "cycle")
+Terms = dict[str, tuple[Tensor, float]]
+"""Losses by name, each with its weight in the sum; a critic's gradient is weighed where it is reversed."""
 
 
 class ModelUpdates:
     """AdamW on the model, and on its critics beside it; every loss in every iteration, in one backward pass.
 
-    Contrast and correlation look at the items of one process, so their gradients depend on how many there are.
+    Contrast and correlation look at the items of one process, so their gradients depend on how many there are. What the
+    settings bring in later, as they may when a run goes on, rises from there; what they leave out is dropped.
 
     Args:
         settings: of the training.
@@ -33,7 +39,7 @@ class ModelUpdates:
     """
 
     def __init__(self, settings: DiffusionTrainingSettings, model: Model, num_groups: int, items: range) -> None:
-        training, parting = settings.training, settings.disentangling
+        training = settings.training
         self.settings = settings
         self.model = model
         self.items = items
@@ -41,72 +47,90 @@ class ModelUpdates:
         self.learner = Learner(model, training.optimizer, training.iterations)
         self.ema = Ema(model, training.optimizer.ema_decay)
         self.critics = Critics(settings, num_groups).to(self.place)
-        modules: dict[str, nn.Module] = {"model": model}
-        optimizers: dict[str, torch.optim.Optimizer] = {"model": self.learner.optimizer}
-        self.critics_learner: Learner | None = None
-        if any(True for _ in self.critics.parameters()):
-            optimizer = OptimizerSettings(learning_rate=parting.critic_learning_rate)
-            self.critics_learner = Learner(self.critics, optimizer, training.iterations)
-            modules["critics"], optimizers["critics"] = self.critics, self.critics_learner.optimizer
         self.state = TrainState(
-            modules=modules, optimizers=optimizers, emas={"model": self.ema}, latecomers=frozenset({"critics"})
+            modules={"model": model, **self.critics.by_name()},
+            optimizers={"model": self.learner.optimizer, **self.critics.optimizers()},
+            emas={"model": self.ema},
+            optional=CRITIC_NAMES,
         )
         self._compiled = compiled(model, training.compile, self.place)
 
     def make(self, batch: Batch, iteration: int) -> Mapping[str, Tensor | float]:
-        """Make one update; give its losses, gradient norm and learning rate."""
+        """Make one update; give its losses as they are, without weights, gradient norms and learning rate.
+
+        The first is `loss`, the objective's, or `contrast` in the first stage.
+        """
+        is_first = self._enter_stage(iteration)
         rate = self.learner.begin(iteration)
-        if self.critics_learner is not None:
-            self.critics_learner.begin(iteration)
+        self.critics.begin(iteration, {name: self.state.since(name, iteration) for name in self.critics.learners})
         with autocast(self.place, self.settings.training.precision):
-            terms = self._terms(batch, iteration)
-        figures = {name: mean_over_ranks(value) for name, value in terms.items()}
+            terms = self._contrast(batch, iteration) if is_first else self._terms(batch, iteration)
+        figures = {name: mean_over_ranks(value) for name, (value, _) in terms.items()}
         for name, figure in figures.items():
             check_finite(figure, iteration, name.replace("_", " "))
-        torch.autograd.backward(torch.stack(list(terms.values())).sum())
+        torch.autograd.backward(torch.stack([weight * value for value, weight in terms.values()]).sum())
         norm = self.learner.gather(iteration)
+        norms = self.critics.learn(iteration)
         self.learner.optimizer.step()
-        if self.critics_learner is not None:
-            figures["critics_gradient_norm"] = self.critics_learner.gather(iteration, "critics' gradient norm")
-            self.critics_learner.optimizer.step()
-        self.ema.update(iteration + 1)
-        return {**figures, "gradient_norm": norm, "learning_rate": rate}
+        self.ema.update(iteration + 1 - self.learner.start)
+        return {**figures, **norms, "gradient_norm": norm, "learning_rate": rate}
 
-    def _terms(self, batch: Batch, iteration: int) -> dict[str, Tensor]:
-        """Give the losses of one update by name, weighed."""
-        first = self.settings.timbre_first.iterations
+    def _enter_stage(self, iteration: int) -> bool:
+        """Tell whether the timbre encoder learns alone; when that is over, its average is kept and learns no more.
+
+        Each stage has warm-ups of its own. A run remembers when the second began, so that going on is going on.
+        """
+        is_first = iteration < self.settings.timbre_first.iterations
+        is_fixed = not is_first and self.settings.timbre_first.iterations > 0
+        if not is_fixed:
+            self.state.end("fixed_timbre")
+            self.learner.start_at(0)
+        else:
+            if self.state.is_new("fixed_timbre"):
+                load_into(self.model.timbre_encoder, self.ema.state_dict(), "timbre_encoder.")
+            self.learner.start_at(self.state.since("fixed_timbre", iteration))
+        self.model.timbre_encoder.requires_grad_(not is_fixed)
+        return is_first
+
+    def _rise(self, name: str, iteration: int, start: int) -> float:
+        """Give the share of a weight that counts at an iteration, 0 to 1."""
         parting = self.settings.disentangling
-        weight = adversary_weight(iteration, start=first + parting.start, length=parting.length)
-        if iteration < first:
-            return self._contrast(batch, adversary_weight(iteration, start=parting.start, length=parting.length))
-        if iteration == first > 0:
-            load_into(self.model.timbre_encoder, self.ema.state_dict(), "timbre_encoder.")
-        self.model.timbre_encoder.requires_grad_(first == 0)
+        if getattr(parting, name) == 0:
+            self.state.end(name)
+            return 0.0
+        start = max(start + parting.start, self.state.since(name, iteration))
+        return adversary_weight(iteration, start=start, length=parting.length)
+
+    def _terms(self, batch: Batch, iteration: int) -> Terms:
+        """Give the losses of one update."""
+        first, parting = self.settings.timbre_first.iterations, self.settings.disentangling
+        rise = {name: self._rise(name, iteration, first) for name in _PARTING}
         generator = torch.Generator().manual_seed(self.settings.training.seed * 1_000_003 + iteration)
         outcome = run_pass(self._compiled, batch, self.settings, generator, self.place, self.items)
         group = batch.group.to(self.place)
-        terms: dict[str, Tensor | None] = {
-            "loss": outcome.loss,
-            "timbre_critic": self.critics.judge_structure(outcome.structure, outcome.timbre, group, weight),
-        }
+        terms: Terms = {"loss": (outcome.loss, 1.0)}
+        guess = self.critics.judge_structure(outcome.structure, outcome.timbre, group, rise["timbre_critic"])
+        if guess is not None:
+            terms["timbre_critic"] = guess, 1.0
         if first == 0:
-            terms["pitch_critic"] = self._judge_timbre(outcome.timbre, batch, weight)
+            terms |= self._judge_timbre(outcome.timbre, batch, rise["pitch_critic"])
         if parting.correlation > 0:
-            term = correlation_term(outcome.structure, outcome.timbre, group)
-            terms["correlation"] = weight * parting.correlation * term
+            weight = rise["correlation"] * parting.correlation
+            terms["correlation"] = correlation_term(outcome.structure, outcome.timbre, group), weight
         if parting.cycle > 0:
-            terms["cycle"] = weight * parting.cycle * cycle_term(self.model, batch, outcome, generator, self.place)
-        return {name: term for name, term in terms.items() if term is not None}
+            term = cycle_term(self.model, batch, outcome, generator, self.place, self.items)
+            terms["cycle"] = term, rise["cycle"] * parting.cycle
+        return terms
 
-    def _contrast(self, batch: Batch, weight: float) -> dict[str, Tensor]:
+    def _contrast(self, batch: Batch, iteration: int) -> Terms:
         """Give the losses of the first stage."""
-        self.model.timbre_encoder.requires_grad_(True)
         timbre: Tensor = self.model.timbre_encoder(batch.timbre_latents.to(self.place))
         other: Tensor = self.model.timbre_encoder(batch.latents.to(self.place))
         temperature = self.settings.timbre_first.temperature
-        terms = {"loss": contrastive_loss(timbre, other, batch.group.to(self.place), temperature=temperature)}
-        critic = self._judge_timbre(timbre, batch, weight)
-        return terms if critic is None else {**terms, "pitch_critic": critic}
+        loss = contrastive_loss(timbre, other, batch.group.to(self.place), temperature=temperature)
+        rise = self._rise("pitch_critic", iteration, 0)
+        return {"contrast": (loss, 1.0), **self._judge_timbre(timbre, batch, rise)}
 
-    def _judge_timbre(self, timbre: Tensor, batch: Batch, weight: float) -> Tensor | None:
-        return self.critics.judge_timbre(timbre, batch.timbre_pitches.to(self.place), weight)
+    def _judge_timbre(self, timbre: Tensor, batch: Batch, rise: float) -> Terms:
+        guess = self.critics.judge_timbre(timbre, batch.timbre_pitches.to(self.place), rise)
+        return {} if guess is None else {"pitch_critic": (guess, 1.0)}

@@ -1,5 +1,7 @@
 """What a model is measured by while it learns: its loss, what leaks between structure and timbre, and how it sounds."""
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,20 +63,22 @@ class Validation:
         timbre = _joined([self.model.timbre_encoder(batch.timbre_latents.to(place)) for batch in batches])
         columns = (_joined([getattr(batch, name) for batch in batches]) for name in ("group", "origin", "source"))
         group, origin, source = columns
+        pitch = mean_pitch(torch.cat([batch.timbre_pitches for batch in batches])).double().numpy()
+        known = pitch > 0
+        probes: dict[str, Callable[[], float]] = {
+            "pitch_in_timbre": lambda: probe_value(timbre[known], pitch[known], sources=source[known].tolist()).leakage,
+            "group_in_timbre": lambda: probe_groups(timbre, group.tolist(), sources=source.tolist()).score,
+        }
+        if self.model.code is not None:
+            code = _joined([self.model.code(batch.structure.to(place)) for batch in batches])
+            pooled = pool_over_time(code)
+            probes["timbre_in_structure"] = lambda: (
+                probe_groups(pooled, group.tolist(), sources=origin.tolist()).leakage
+            )
         figures: dict[str, float] = {}
-        try:
-            if self.model.code is not None:
-                code = _joined([self.model.code(batch.structure.to(place)) for batch in batches])
-                probe = probe_groups(pool_over_time(code), group.tolist(), sources=origin.tolist())
-                figures["validation/timbre_in_structure"] = probe.leakage
-            pitch = mean_pitch(torch.cat([batch.timbre_pitches for batch in batches])).double().numpy()
-            known = pitch > 0
-            probe = probe_value(timbre[known], pitch[known], sources=source[known].tolist())
-            figures["validation/pitch_in_timbre"] = probe.leakage
-            probe = probe_groups(timbre, group.tolist(), sources=source.tolist())
-            figures["validation/group_in_timbre"] = probe.score
-        except DataError:  # too few groups or recordings to probe
-            pass
+        for name, probe in probes.items():
+            with suppress(DataError):  # too few groups or recordings to probe
+                figures[f"validation/{name}"] = probe()
         return figures
 
     def _examples(self, iteration: int) -> dict[str, float]:

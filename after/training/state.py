@@ -22,8 +22,8 @@ class TrainState:
         emas: moving averages, stored as `emas.<name>.<parameter>`; give one the name of its module.
         generators: torch or NumPy generators the loop owns (the global ones are always stored).
         extra: JSON-able values of the loop itself; replaced in place by a restore.
-        latecomers: names of modules and optimisers that a checkpoint may lack, as one from before they came; they stay
-            as they are then.
+        optional: names of modules and optimisers that come and go: a checkpoint may lack them, and they stay as they
+            are then, or have them although they are not wanted any more.
     """
 
     modules: Mapping[str, nn.Module]
@@ -31,7 +31,19 @@ class TrainState:
     emas: Mapping[str, Ema] = field(default_factory=dict)
     generators: Mapping[str, Generator] = field(default_factory=dict)
     extra: dict[str, object] = field(default_factory=dict)
-    latecomers: frozenset[str] = frozenset()
+    optional: frozenset[str] = frozenset()
+
+    def since(self, name: str, iteration: int) -> int:
+        """Tell at which iteration something began, noting it in `extra` when it does."""
+        return int(str(self.extra.setdefault(f"{name}_since", iteration)))
+
+    def is_new(self, name: str) -> bool:
+        """Tell whether something has not begun yet."""
+        return f"{name}_since" not in self.extra
+
+    def end(self, name: str) -> None:
+        """Forget that something began."""
+        self.extra.pop(f"{name}_since", None)
 
     def capture(self) -> tuple[dict[str, Tensor], dict[str, object]]:
         """Give all tensors by flat name, and all other values as a JSON-able dict."""
@@ -56,12 +68,12 @@ class TrainState:
         """
         for kind, objects in (("modules", self.modules), ("emas", self.emas), ("optimizers", self.optimizers)):
             stored = {name.split(".")[1] for name in tensors if name.startswith(f"{kind}.")}
-            if unknown := stored - set(objects):
+            if unknown := stored - set(objects) - self.optional:
                 raise CheckpointError(
                     f"the checkpoint also has {kind} {', '.join(sorted(unknown))}: start a new run folder"
                 )
         stored = {name.split(".")[1] for name in tensors if name.startswith("modules.")}
-        awaited = self.latecomers - stored
+        awaited = self.optional - stored
         for name, module in self.modules.items():
             if name not in awaited:
                 load_into(module, tensors, f"modules.{name}.")

@@ -32,7 +32,7 @@ class MakesUpdates(Protocol[T_contra]):
         """Make one update of all ranks' weights from this rank's share of a batch.
 
         Returns:
-            figures to log, the same on every rank, among them "loss".
+            figures to log, the same on every rank; the first is the loss that progress shows.
 
         Raises:
             TrainingError: on every rank, before the weights change, if a number is not finite.

@@ -132,6 +132,11 @@ class Excerpts:
         """Names of the groups, sorted."""
         return self._names
 
+    def tell_pitches(self) -> bool:
+        """Tell whether pitches are known of anything that may give a timbre."""
+        chunks = (chunk for chunks in self._sounding.values() for chunk in chunks)
+        return any(reader.has(self._store, chunk.key) for chunk in chunks for reader in self._pitch_readers)
+
     def batch(self, iteration: int, batch_size: int, seed: int = 0, *, items: range | None = None) -> Batch:
         """Draw the batch of one iteration: groups equally often, then chunk and start at random.
 

@@ -121,6 +121,24 @@ def test_a_run_goes_on_in_any_number_of_processes(store: Path, tmp_path: Path) -
     assert_trained_alike(run, tmp_path / "alone", having="loss")
 
 
+PARTING = ("model.structure.kind=learned", "model.structure.code_width=16", "disentangling.timbre_critic=1.0",
+           "disentangling.cycle=1.0", "disentangling.length=2")  # fmt: skip
+
+
+def test_two_processes_part_structure_and_timbre_as_one_does(store: Path, tmp_path: Path) -> None:
+    """Each item has its own noise and the timbre of the item before, also where ranks meet."""
+    codec, changes = tmp_path / "codec", (*COMMON, *PARTING)
+    train_codec(load_settings(CodecTrainingSettings, "codec_tiny", (*CODEC, "training.iterations=1")), store, codec,
+                device="cpu")  # fmt: skip
+    process = train("train", store, "--out", tmp_path / "run", "--codec", codec, "--preset", "tiny", "--iterations", 4,
+                    changes=changes)  # fmt: skip
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    settings = load_settings(DiffusionTrainingSettings, "tiny", (*changes, "training.iterations=4"))
+    train_diffusion(settings, store, tmp_path / "alone", codec=codec, device="cpu")
+    assert_same_curve(tmp_path / "run", tmp_path / "alone", having="cycle", rel=1e-3)
+
+
 def train_alone(store: Path, codec: Path, run: Path, iterations: int) -> None:
     settings = load_settings(DiffusionTrainingSettings, "tiny", (*COMMON, f"training.iterations={iterations}"))
     train_diffusion(settings, store, run, codec=codec, device="cpu")

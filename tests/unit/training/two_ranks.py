@@ -18,6 +18,7 @@ from after.training.distributed import (
     average_gradients,
     broadcast_module,
     from_primary,
+    gather_items,
     is_primary,
     mean_over_ranks,
     on_primary,
@@ -46,6 +47,11 @@ def check_agreement() -> None:
 
     with pytest.raises(DataError if is_primary() else TrainingError, match=r"no such store|rank 0 failed"):
         on_primary(fail)
+
+
+def check_items() -> None:
+    whole = torch.arange(12.0).reshape(6, 2)
+    assert torch.equal(gather_items(whole[3 * rank() : 3 * rank() + 3]), whole)
 
 
 def check_broadcast() -> None:
@@ -142,6 +148,7 @@ if __name__ == "__main__":
         assert place.type == "cpu"
         check_shares()
         check_agreement()
+        check_items()
         check_broadcast()
         check_foreign_codec(Path(sys.argv[1]))
         check_gradients()
