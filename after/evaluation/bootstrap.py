@@ -17,7 +17,7 @@ class Interval:
 
     Attributes:
         value: of the items measured; NaN without any.
-        low: lower end of the 95 % interval; NaN with fewer than two items.
+        low: lower end of the 95 % interval; NaN with fewer than two items, or recordings of them.
         high: its upper end.
         num_items: items that the figure is made of.
     """
@@ -68,6 +68,33 @@ def bootstrap_values(
     average = np.median if use_median else np.mean
     drawn = average(known[_draw(known.size, num_resamples, seed)], axis=1)
     return _interval(float(average(known)), np.asarray(drawn), known.size)
+
+
+def bootstrap_recordings(
+    values: Sequence[float], recordings: Sequence[object], *, seed: int = 0, num_resamples: int = NUM_RESAMPLES
+) -> Interval:
+    """Find the 95 % interval of the mean of figures of items, several of which may be from one recording.
+
+    Items of a recording are alike, so whole recordings are drawn again, each with all of its items.
+
+    Args:
+        values: of the items; NaN and infinities are left out.
+        recordings: which one each item is from.
+        seed: of the draws.
+        num_resamples: sets drawn.
+
+    Source: Davison and Hinkley 1997, "Bootstrap methods and their application", section 3.8, strategy 1.
+    """
+    given = [(value, str(name)) for value, name in zip(values, recordings, strict=True) if math.isfinite(value)]
+    if not given:
+        return Interval(float("nan"), float("nan"), float("nan"), 0)
+    known = np.array([value for value, _ in given])
+    names, numbers = np.unique([name for _, name in given], return_inverse=True)
+    if len(names) == 1:
+        return Interval(float(known.mean()), float("nan"), float("nan"), known.size)
+    sums, counts = np.bincount(numbers, known), np.bincount(numbers)
+    drawn = _draw(len(names), num_resamples, seed)
+    return _interval(float(known.mean()), sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1), known.size)
 
 
 def _draw(num_items: int, num_resamples: int, seed: int) -> NDArray[np.intp]:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from after.evaluation.bootstrap import bootstrap_items, bootstrap_values
+from after.evaluation.bootstrap import bootstrap_items, bootstrap_recordings, bootstrap_values
 
 
 def test_interval_of_a_known_mean_is_the_normal_one():
@@ -46,3 +46,38 @@ def test_interval_of_a_biased_statistic_is_moved_back():
     moved = bootstrap_items(inverse_spread, 10, is_biased=True)
     assert moved.low < plain.low
     assert moved.low < moved.value < moved.high
+
+
+def test_equally_many_items_of_each_recording_count_as_their_mean():
+    values = np.random.default_rng(0).normal(size=(30, 5))
+    recordings = np.repeat(np.arange(30), 5)
+    found = bootstrap_recordings(values.ravel().tolist(), recordings.tolist())
+    expected = bootstrap_values(values[np.argsort(np.arange(30).astype(str))].mean(axis=1).tolist())
+    assert (found.value, found.low, found.high) == pytest.approx((expected.value, expected.low, expected.high))
+    assert found.num_items == 150
+
+
+def test_items_that_are_each_a_recording_are_drawn_as_items_are():
+    values = np.random.default_rng(0).normal(size=9).tolist()
+    assert bootstrap_recordings(values, range(9)) == bootstrap_values(values)
+
+
+def test_intervals_over_recordings_cover_the_true_mean_where_those_over_items_are_too_narrow():
+    generator = np.random.default_rng(1)
+    covered = []
+    for _ in range(200):
+        counts = generator.integers(1, 9, 40)
+        recordings = np.repeat(np.arange(40), counts)
+        values = (generator.normal(size=40)[recordings] + 0.3 * generator.normal(size=recordings.size)).tolist()
+        both = (bootstrap_recordings(values, recordings.tolist(), num_resamples=200), bootstrap_values(values))
+        covered.append([interval.low <= 0.0 <= interval.high for interval in both])
+    by_recording, by_item = np.mean(covered, axis=0)
+    assert 0.90 <= by_recording <= 0.98
+    assert by_item < 0.75
+
+
+def test_items_of_one_recording_alone_have_no_interval():
+    one = bootstrap_recordings([0.2, 0.4, float("nan")], ["a", "a", "b"])
+    assert (one.value, one.num_items) == (pytest.approx(0.3), 2)
+    assert np.isnan([one.low, one.high]).all()
+    assert bootstrap_recordings([float("nan")], ["a"]).num_items == 0
