@@ -13,24 +13,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from after.conditioning.adversary import mean_pitch
-from after.conditioning.probes import ProbeScore, pool_over_time, probe_groups, probe_value
+from after.conditioning.probes import ProbeScore
 from after.data.loading.excerpts import Batch, Excerpts, ExcerptSettings
 from after.data.store import Split, Store
-from after.evaluation.bootstrap import Interval, bootstrap_values
-from after.evaluation.classifier import TimbreClassifier
+from after.evaluation.bootstrap import Interval, bootstrap_recordings
 from after.evaluation.loudness_error import measure_loudness_error
+from after.evaluation.model_probes import probe_model
+from after.evaluation.model_recognition import Recognition
 from after.features.agreement import pitch_agreement
 from after.features.mel import log_mel_distance
 from after.features.mfcc import mfcc_statistics
 from after.trained import Trained
-from after.units import db_to_gain
 
 Audio = NDArray[np.float32]
 Progress = Callable[[int, int], None]
 
 _BATCH = 8
-_SILENCE_DB = -70.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +36,8 @@ class ModelTrials:
     """What is measured.
 
     Attributes:
-        num_items: held-out excerpts.
+        num_items: held-out excerpts that are generated.
+        num_probed: held-out excerpts that the probes read, these first.
         num_steps: sampler steps, one row for each.
         guidance_structure: strength.
         guidance_timbre: strength.
@@ -48,6 +47,7 @@ class ModelTrials:
     """
 
     num_items: int = 64
+    num_probed: int = 256
     num_steps: tuple[int, ...] = (4,)
     guidance_structure: float = 1.0
     guidance_timbre: float = 1.0
@@ -58,7 +58,7 @@ class ModelTrials:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one number of sampler steps gives, over all excerpts."""
+    """What one number of sampler steps gives, over all excerpts; intervals are over the recordings they are from."""
 
     num_steps: int
     log_mel: Interval
@@ -69,18 +69,30 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class ModelReport:
-    """Rows by sampler steps; the accuracy of the classifier on the decoded recordings; what probes read."""
+    """What was measured.
+
+    Attributes:
+        rows: by sampler steps.
+        timbre_of_recordings: accuracy of the classifier on the decoded recordings.
+        probes: what they read.
+        num_recordings: that the excerpts are from.
+        left_out: what could not be measured, with the reason.
+    """
 
     rows: tuple[Row, ...]
     timbre_of_recordings: Interval
     probes: dict[str, ProbeScore]
+    num_recordings: int
+    left_out: tuple[str, ...]
 
 
-def heard_as(classifier: TimbreClassifier, audio: Audio, sample_rate: int) -> str | None:
-    """Tell which instrument a sound [T] is taken for; None where there is nothing to hear (below -70 dBFS)."""
-    if np.abs(audio).max() < db_to_gain(_SILENCE_DB):
-        return None
-    return next(iter(classifier.rank(mfcc_statistics(audio, sample_rate))), None)
+@dataclass(frozen=True, slots=True)
+class _Excerpt:
+    """What a generated excerpt is compared with: the decoded latents, their recording and instrument."""
+
+    audio: Audio
+    origin: int
+    group: str
 
 
 class ModelTrial:
@@ -100,29 +112,31 @@ class ModelTrial:
 
     def run(self, progress: Progress | None = None) -> ModelReport:
         """Generate every excerpt with its own structure, in the timbre of another excerpt of its group."""
-        classifier = self.classifier
-        batches = list(self._batches())
-        originals = [audio for batch in batches for audio in self.decode(batch.latents)]
-        groups = [int(group) for batch in batches for group in batch.group]
+        batches = list(self._batches(self.trials.num_items))
+        excerpts = [excerpt for batch in batches for excerpt in self._decoded(batch)]
         rows = []
         for index, num_steps in enumerate(self.trials.num_steps):
             latents = (self._generate(batch, num_steps, number) for number, batch in enumerate(batches))
             made = [audio for rows_of_batch in latents for audio in self.decode(rows_of_batch)]
-            rows.append(self._row(num_steps, made, originals, groups, classifier))
+            rows.append(self._row(num_steps, made, excerpts))
             if progress is not None:
                 progress(index + 1, len(self.trials.num_steps))
-        truth = self._recognised(originals, groups, classifier)
-        return ModelReport(tuple(rows), bootstrap_values(truth), self._probes(batches))
+        truth = self._recognised([excerpt.audio for excerpt in excerpts], excerpts)
+        groups = self.held_out.groups
+        num_probed = max(self.trials.num_probed, self.trials.num_items)
+        probes, gaps = probe_model(self.trained.model, list(self._batches(num_probed)), groups)
+        left_out = (*self.recognition.describe_gaps(groups), *gaps)
+        return ModelReport(tuple(rows), truth, probes, len({excerpt.origin for excerpt in excerpts}), left_out)
 
     @cached_property
-    def classifier(self) -> TimbreClassifier:
-        """A classifier of instruments, trained on decoded training excerpts when it is first asked."""
+    def recognition(self) -> Recognition:
+        """Who names instruments: learns from decoded training excerpts when it is first asked."""
         rate = self.trained.codec.sample_rate
         statistics = {}
         for group in self.train.groups:
             latents = self.train.timbre_excerpts(group, self.trials.per_group, seed=1)
             statistics[group] = [mfcc_statistics(audio, rate) for audio in self.decode(latents)]
-        return TimbreClassifier.fit(statistics)
+        return Recognition.learn(statistics, rate)
 
     @torch.inference_mode()
     def decode(self, latents: Tensor) -> list[Audio]:
@@ -149,10 +163,14 @@ class ModelTrial:
         timbre = self.trained.model.timbre_encoder(batch.timbre_latents)
         return self.generate(batch.structure, timbre, num_steps, first=number * _BATCH)
 
-    def _batches(self) -> Iterator[Batch]:
-        for number in range(-(-self.trials.num_items // _BATCH)):
-            left = min(_BATCH, self.trials.num_items - number * _BATCH)
+    def _batches(self, num_items: int) -> Iterator[Batch]:
+        for number in range(-(-num_items // _BATCH)):
+            left = min(_BATCH, num_items - number * _BATCH)
             yield self.held_out.batch(number, left, seed=self.trials.seed)
+
+    def _decoded(self, batch: Batch) -> Iterator[_Excerpt]:
+        for audio, origin, group in zip(self.decode(batch.latents), batch.origin, batch.group, strict=True):
+            yield _Excerpt(audio, int(origin), self.held_out.groups[int(group)])
 
     def _excerpts(self, split: Split) -> Excerpts:
         codec = self.trained.codec
@@ -170,47 +188,19 @@ class ModelTrial:
             ),
         )
 
-    def _recognised(self, sounds: Sequence[Audio], groups: Sequence[int], classifier: TimbreClassifier) -> list[float]:
-        rate = self.trained.codec.sample_rate
-        wanted = (self.held_out.groups[group] for group in groups)
-        return [float(heard_as(classifier, audio, rate) == name) for audio, name in zip(sounds, wanted, strict=True)]
+    def _recognised(self, sounds: Sequence[Audio], excerpts: Sequence[_Excerpt]) -> Interval:
+        hits = [self.recognition.hit(audio, excerpt.group) for audio, excerpt in zip(sounds, excerpts, strict=True)]
+        return bootstrap_recordings(hits, [excerpt.origin for excerpt in excerpts])
 
-    def _row(
-        self,
-        num_steps: int,
-        made: Sequence[Audio],
-        originals: Sequence[Audio],
-        groups: Sequence[int],
-        classifier: TimbreClassifier,
-    ) -> Row:
+    def _row(self, num_steps: int, made: Sequence[Audio], excerpts: Sequence[_Excerpt]) -> Row:
         rate = self.trained.codec.sample_rate
-        pairs = list(zip(made, originals, strict=True))
+        pairs = [(audio, excerpt.audio) for audio, excerpt in zip(made, excerpts, strict=True)]
+        origins = [excerpt.origin for excerpt in excerpts]
         pitches = [pitch_agreement(original, audio, rate) for audio, original in pairs]
         return Row(
             num_steps,
-            bootstrap_values([log_mel_distance(audio, original, rate) for audio, original in pairs]),
-            bootstrap_values([value for value in pitches if value is not None]),
-            bootstrap_values([measure_loudness_error(audio, original, rate).rmse_db for audio, original in pairs]),
-            bootstrap_values(self._recognised(made, groups, classifier)),
+            bootstrap_recordings([log_mel_distance(*pair, rate) for pair in pairs], origins),
+            bootstrap_recordings([float("nan") if value is None else value for value in pitches], origins),
+            bootstrap_recordings([measure_loudness_error(*pair, rate).rmse_db for pair in pairs], origins),
+            self._recognised(made, excerpts),
         )
-
-    @torch.inference_mode()
-    def _probes(self, batches: Sequence[Batch]) -> dict[str, ProbeScore]:
-        """Probe the structure for the instrument, and the timbre for pitch and instrument; not of one alone."""
-        model = self.trained.model
-        timbre = np.concatenate([model.timbre_encoder(batch.timbre_latents).numpy() for batch in batches])
-        columns = [torch.cat([getattr(b, name) for b in batches]).numpy() for name in ("group", "origin", "source")]
-        group, origin, source = (column.tolist() for column in columns)
-        probes: dict[str, ProbeScore] = {}
-        if min(map(len, map(set, (group, origin, source)))) < 2:
-            return probes
-        structures = [b.structure if model.code is None else model.code(b.structure) for b in batches]
-        pooled = np.concatenate([pool_over_time(structure.numpy()) for structure in structures])
-        probes["instrument in structure"] = probe_groups(pooled, group, sources=origin)
-        probes["instrument in timbre"] = probe_groups(timbre, group, sources=source)
-        pitch = mean_pitch(torch.cat([batch.timbre_pitches for batch in batches])).double().numpy()
-        known = pitch > 0
-        if known.sum() > 8:
-            kept = [number for number, is_known in zip(source, known, strict=True) if is_known]
-            probes["pitch in timbre"] = probe_value(timbre[known], pitch[known], sources=kept)
-        return probes
