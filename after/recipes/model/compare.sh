@@ -3,15 +3,29 @@
 # Interrupted, the same command goes on.
 #
 #   after/recipes/model/compare.sh STORE WORK [UPDATES] [VARIANT...]
+#   ONLY=evaluate PAIRS=flute,trumpet after/recipes/model/compare.sh STORE WORK
 #
 # STORE     of after prepare_dataset, with notes and --feature pitch,loudness
 # WORK      runs and figures, one folder per variant
-# UPDATES   of each training [1500]
+# UPDATES   of each training, all of its stages together [1500]; a run that has fewer goes on from where its learning
+#           rate had ended, so for figures that are compared with others begin in a new WORK
 # VARIANT   which ones [all]; two commands with different variants may run at once
+# ONLY      train, or evaluate what is trained [both]
+# PAIRS     instruments to play in each other's timbre [six of recipes/bundled]
+#
+# A variant is measured again if its run has a newer checkpoint, or another number of updates, than its figures.
 set -eu
 
-store=$1 work=$2 updates=${3:-1500}
-[ $# -ge 3 ] && shift 3 || shift $#
+[ $# -ge 2 ] || { echo "usage: $0 STORE WORK [UPDATES] [VARIANT...]" >&2; exit 2; }
+store=$1 work=$2 updates=${3:-1500} only=${ONLY:-both}
+if [ $# -ge 3 ]; then shift 3; else shift 2; fi
+case $updates in
+'' | *[!0-9]*) echo "UPDATES is '$updates'; it takes a whole number, before any VARIANT" >&2; exit 2 ;;
+esac
+case $only in
+train | evaluate | both) ;;
+*) echo "ONLY is '$only'; it takes train or evaluate, or leave it out for both" >&2; exit 2 ;;
+esac
 
 small="--set crop_frames=128 --set training.batch_size=16 --set training.iterations=$updates \
  --set training.save_every=250 --set training.validate_every=$updates --set training.optimizer.ema_decay=0.99 \
@@ -32,18 +46,46 @@ options() {
     learned_plain) echo "$learned" ;;
     learned_critic) echo "$learned --set disentangling.timbre_critic=0.5 --set disentangling.length=300" ;;
     learned_correlation) echo "$learned $parted" ;;
+    # the budget is the others': the first fifth of the updates teaches the timbre encoder alone, the rest all else
     learned_timbre_first) echo "$learned $parted --set timbre_first.iterations=$((updates / 5))" ;;
-    *) echo "unknown variant $1" >&2; exit 2 ;;
+    *) echo "unknown variant $1: see the list in $0" >&2; exit 2 ;;
     esac
+}
+
+train() {
+    chosen=$(options "$1")
+    # shellcheck disable=SC2086  # both are lists of options
+    after train "$store" --out "$work/$1" --preset base --threads 1 $small $chosen
+}
+
+is_measured() {
+    [ -e "$1.json" ] && [ -z "$(find "$1/checkpoints" -name '*.safetensors' -newer "$1.json")" ] &&
+        grep -q "\"iterations\": $updates," "$1.json"
+}
+
+evaluate() {
+    run=$work/$1 newest=none
+    for path in "$run"/checkpoints/*.safetensors; do
+        if [ -e "$path" ]; then newest=${path##*/}; fi
+    done
+    if [ "$newest" != "$(printf %08d "$updates").safetensors" ]; then
+        echo "$run was not trained for $updates updates (its newest checkpoint is $newest): train it, give the" \
+            "UPDATES that it has, or name a new WORK" >&2
+        exit 2
+    fi
+    if ! is_measured "$run"; then
+        after evaluate_model "$run" --store "$store" --steps 1,2,4,8,16 --items 32 --references 12 \
+            --pairs "${PAIRS:-flute,violin_solo,trumpet,bassoon,guitar_nylon,sf_oboe}" --json "$run.json" >"$run.txt"
+    fi
+    echo "== $1"
+    cat "$run.txt"
 }
 
 [ $# -gt 0 ] || set -- midi_transformer midi_unet midi_epsilon midi_edm midi_pitch_critic pitch_loudness \
     learned_plain learned_critic learned_correlation learned_timbre_first
 
+for variant; do options "$variant" >/dev/null; done
 for variant; do
-    run="$work/$variant"
-    after train "$store" --out "$run" --preset base --threads 1 $small $(options "$variant")
-    [ -e "$run.json" ] || after evaluate_model "$run" --store "$store" --steps 1,2,4,8,16 --items 32 --references 12 \
-        --pairs "${PAIRS:-flute,violin_solo,trumpet,bassoon,guitar_nylon,sf_oboe}" --json "$run.json" >"$run.txt"
-    echo "== $variant"; cat "$run.txt"
+    if [ "$only" != evaluate ]; then train "$variant"; fi
+    if [ "$only" != train ]; then evaluate "$variant"; fi
 done
