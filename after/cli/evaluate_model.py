@@ -120,11 +120,11 @@ def _lines(report: "ModelReport") -> list[str]:
     """Say what was measured."""
     lines = [f"excerpts of {report.num_recordings} held-out recordings"]
     lines.append(
-        f"{'steps':>5}  {'log-mel':<22}{'same pitch':<22}{'loudness error, dB':<22}{'instrument':<22}".rstrip()
+        f"{'steps':>5}  {'log-mel':<24}{'same pitch':<24}{'loudness error, dB':<24}{'instrument':<24}".rstrip()
     )
     for row in report.rows:
         figures = (row.log_mel, row.same_pitch, row.loudness_db, row.timbre)
-        lines.append(f"{row.num_steps:5d}  " + "".join(f"{_show(figure):<22}" for figure in figures).rstrip())
+        lines.append(f"{row.num_steps:5d}  " + "".join(f"{_show(figure):<24}" for figure in figures).rstrip())
     lines.append(f"the recordings' own latents: instrument {_show(report.timbre_of_recordings)}")
     lines += [f"probe: {name} {_show_probe(score)}" for name, score in report.probes.items()]
     return lines + [f"left out: {what}" for what in report.left_out]

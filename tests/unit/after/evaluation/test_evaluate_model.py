@@ -1,6 +1,7 @@
 """A trained model beside what its store holds out: the figures of a perfect model and of wrong ones are known."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -238,6 +239,7 @@ def test_the_command_measures_a_run_and_writes_json(store_path: Path, run: Path,
     result = CliRunner().invoke(group, given)
     assert result.exit_code == 0, result.output
     assert "same pitch, melody of the row in the timbre of the column" in result.output
+    assert not re.search(r"\]\d", result.output)  # columns are apart
     figures = json.loads((tmp_path / "figures.json").read_text())
     assert [row["num_steps"] for row in figures["report"]["rows"]] == [1, 2]
     assert np.shape(figures["transfer"]["pitch"]) == (2, 2)
