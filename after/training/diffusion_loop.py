@@ -14,6 +14,7 @@ from after.data.extract.latents import codec_hash, encode_store
 from after.data.loading.excerpts import Batch, Excerpts, ExcerptSettings, check_lengths
 from after.data.loading.structures import structure_reader
 from after.data.store import Store
+from after.data.trained_on import note_recordings
 from after.errors import DataError
 from after.model import build_model
 from after.settings import DiffusionTrainingSettings
@@ -84,6 +85,7 @@ def train_diffusion(
         snapshot = {"kind": "diffusion", "codec": table, "latents": name, **to_dict(settings)}
         defaults = to_dict(DiffusionTrainingSettings())
         with Store.open(store_path) as store, open_run(run_folder, snapshot, training, defaults) as run:
+            on_primary(lambda: note_recordings(run.folder, store))
             torch.manual_seed(training.seed)
             model = build_model(settings.model, network.num_latents).to(place)
             train, sounding, held_out = _read_excerpts(store, settings, name, frame_rate)

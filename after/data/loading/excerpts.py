@@ -171,19 +171,6 @@ class Excerpts:
         rows = [self._latents(chunk, start, self.settings.timbre_frames) for chunk, start in places]
         return torch.from_numpy(np.stack(rows).astype(np.float32))
 
-    def of_group(self, group: str, count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
-        """Draw latents [count, L, D] and structure [count, L, S] of one group, from its chunks in turn."""
-        rng = np.random.default_rng((seed, self._split_code, 1))
-        chunks = self._drawn[group]
-        order = rng.permutation(len(chunks))
-        latents, structure = [], []
-        for index in range(count):
-            chunk = chunks[order[index % len(chunks)]]
-            start = int(rng.integers(max(0, chunk.num_frames - self.settings.crop_frames) + 1))
-            latents.append(self._latents(chunk, start, self.settings.crop_frames).astype(np.float32))
-            structure.append(self._reader.read(self._store, chunk.key, start, self.settings.crop_frames))
-        return torch.from_numpy(np.stack(latents)), torch.from_numpy(np.stack(structure))
-
     def _index(self, record: SourceRecord) -> None:
         """Note where the chunks of a recording lie."""
         settings = self.settings

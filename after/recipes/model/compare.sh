@@ -7,7 +7,7 @@
 #
 # STORE     of after prepare_dataset, with notes and --feature pitch,loudness
 # WORK      runs and figures, one folder per variant
-# UPDATES   of each training, all of its stages together [1500]; a run that has fewer goes on from where its learning
+# UPDATES   of each training, all of its stages together [4000]; a run that has fewer goes on from where its learning
 #           rate had ended, so for figures that are compared with others begin in a new WORK
 # VARIANT   which ones [all]; two commands with different variants may run at once
 # ONLY      train, or evaluate what is trained [both]
@@ -17,7 +17,7 @@
 set -eu
 
 [ $# -ge 2 ] || { echo "usage: $0 STORE WORK [UPDATES] [VARIANT...]" >&2; exit 2; }
-store=$1 work=$2 updates=${3:-1500} only=${ONLY:-both}
+store=$1 work=$2 updates=${3:-4000} only=${ONLY:-both}
 if [ $# -ge 3 ]; then shift 3; else shift 2; fi
 case $updates in
 '' | *[!0-9]*) echo "UPDATES is '$updates'; it takes a whole number, before any VARIANT" >&2; exit 2 ;;
@@ -28,12 +28,12 @@ train | evaluate | both) ;;
 esac
 
 small="--set crop_frames=128 --set training.batch_size=16 --set training.iterations=$updates \
- --set training.save_every=250 --set training.validate_every=$updates --set training.optimizer.ema_decay=0.99 \
+ --set training.save_every=500 --set training.validate_every=$updates --set training.optimizer.ema_decay=0.995 \
  --set model.structure.num_blocks=1 --set model.denoiser.width=160 --set model.denoiser.num_layers=4 \
  --set model.denoiser.window=48 --set model.timbre.width=96 --set model.timbre.num_blocks=2"
 unet="--set model.denoiser.network=unet --set model.denoiser.unet.widths=[144,208,240]"
 learned="--set model.structure.kind=learned --set model.structure.code_width=96 --set model.structure.code_blocks=2"
-parted="--set disentangling.correlation=4 --set disentangling.length=300"
+parted="--set disentangling.correlation=4 --set disentangling.length=$((updates / 4))"
 
 options() {
     case $1 in
@@ -41,10 +41,10 @@ options() {
     midi_unet) echo "$unet" ;;
     midi_epsilon) echo "--set model.objective.kind=epsilon" ;;
     midi_edm) echo "--set model.objective.kind=edm" ;;
-    midi_pitch_critic) echo "--set disentangling.pitch_critic=0.1 --set disentangling.length=300" ;;
+    midi_pitch_critic) echo "--set disentangling.pitch_critic=0.1 --set disentangling.length=$updates" ;;
     pitch_loudness) echo "--set model.structure.kind=pitch_loudness" ;;
     learned_plain) echo "$learned" ;;
-    learned_critic) echo "$learned --set disentangling.timbre_critic=0.5 --set disentangling.length=300" ;;
+    learned_critic) echo "$learned --set disentangling.timbre_critic=0.05 --set disentangling.length=$updates" ;;
     learned_correlation) echo "$learned $parted" ;;
     # the budget is the others': the first fifth of the updates teaches the timbre encoder alone, the rest all else
     learned_timbre_first) echo "$learned $parted --set timbre_first.iterations=$((updates / 5))" ;;
