@@ -1,8 +1,8 @@
 """`after render`: a MIDI file or a recording and a timbre in, an audio file out."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,16 +12,11 @@ from after.controls import CONTROLS
 from render.errors import RenderError, TimbreError
 
 if TYPE_CHECKING:
-    from after.midi import Score
-    from render.engine import Progress, RenderResult, RenderSettings
-    from render.source import Recording
+    from render.engine import Progress, RenderResult
+    from render.job import InstrumentLoader, Job
     from render.timeline import Timeline
-    from render.voices import Instrument
 
 _FILE = click.Path(path_type=Path)
-
-InstrumentLoader = Callable[[Path | None], "Instrument"]
-"""Loads an instrument file, or the bundled one; who embeds the command may hand another loader to click as `obj`."""
 
 _EXAMPLES = """\b
 Examples:
@@ -127,21 +122,22 @@ def range_of(name: str) -> click.IntRange | click.FloatRange:
 @click.option("--picture", type=_FILE, metavar="FILE.png", help="Also draw the spectrogram, with the notes.")
 @click.option("--list-timbres", is_flag=True, help="Print the instrument's timbres and stop.")
 @click.pass_obj
-def command(loader: InstrumentLoader | None, /, **arguments: Any) -> None:
+def command(loader: "InstrumentLoader | None", /, **arguments: Any) -> None:
     """Render INPUT with an instrument: a MIDI file, or a recording where the instrument is played by audio.
 
     All tracks and channels of a MIDI file are played, each channel by its own performer; the sustain pedal and tempo
     changes are honoured. The drum channel (10) is left out. A recording may have any rate and number of channels.
     """
     options = RenderOptions(**arguments)
-    load = loader or load_instrument
     if options.list_timbres:
-        for name in load(options.instrument).timbres:
+        from render.job import load_instrument
+
+        for name in (loader or load_instrument)(options.instrument).timbres:
             click.echo(name)
         return
     if options.source is None:
         raise RenderError("no MIDI file was given, nor a recording: after render song.mid -o song.wav")
-    _render(options, options.source, load)
+    _render(options, options.source, loader)
 
 
 def parse_timbre_for(assignments: Sequence[str]) -> dict[int, str]:
@@ -161,65 +157,43 @@ def parse_timbre_for(assignments: Sequence[str]) -> dict[int, str]:
     return chosen
 
 
-def _render(options: RenderOptions, path: Path, load: InstrumentLoader) -> None:
+def _render(options: RenderOptions, path: Path, load: "InstrumentLoader | None") -> None:
     """Check everything that can be checked, then render and write."""
-    from render.effects import load_effects
-    from render.engine import check_kind, render_timeline
+    from render.job import load_instrument, prepare_job, render_job
     from render.output import check_output, check_picture, write_render
-    from render.source import Recording, read_source
 
     bit_depth = int(options.bit_depth)
-    source = read_source(path)
-    out = _output(options, path, source)
+    out = _output(options, path)
     check_output(out, bit_depth=bit_depth, force=options.force)
     if options.picture is not None:
         check_picture(options.picture, force=options.force)
-    effects = load_effects(options.effects)
-    timbre_for = parse_timbre_for(options.timbre_for)
-    instrument = load(options.instrument)
-    is_recording = isinstance(source, Recording)
-    check_kind(instrument, with_notes=not is_recording, with_audio=is_recording)
-    timeline = replace(_timeline(source, options.timbre, timbre_for, instrument), effects=effects)
-    _say(timeline.remarks)
+    prepared = prepare_job(_job(options, path), load or load_instrument)
+    _say(prepared.timeline.remarks)
     with _progress_bar() as progress:
-        result = render_timeline(timeline, instrument, _settings(options), progress)
+        result = render_job(prepared, progress)
     write_render(out, result, bit_depth=bit_depth)
     _say(result.remarks)
     seconds = result.audio.shape[-1] / result.sample_rate
     click.echo(f"{out}: {seconds:.2f} s, {result.audio.shape[0]} channels, {result.sample_rate} Hz")
     if options.picture is not None:
-        _draw(options.picture, timeline, result)
+        _draw(options.picture, prepared.timeline, result)
 
 
-def _output(options: RenderOptions, path: Path, source: "Score | Recording") -> Path:
+def _output(options: RenderOptions, path: Path) -> Path:
     """Settle on where to write; what is rendered is never replaced."""
     from render.errors import OutputError
-    from render.source import Recording
+    from render.source import is_midi
 
-    ending = "_rendered" if isinstance(source, Recording) else ""
-    out = options.out or Path(f"{path.stem}{ending}.wav")
-    if out.exists() and out.samefile(path):
+    out = options.out or Path(f"{path.stem}{'' if is_midi(path) else '_rendered'}.wav")
+    if out.exists() and path.exists() and out.samefile(path):
         raise OutputError(f"{out} is what is rendered; write elsewhere with --out")
     return out
 
 
-def _timeline(
-    source: "Score | Recording", timbre: str, timbre_for: dict[int, str], instrument: "Instrument"
-) -> "Timeline":
-    """Put a file on a timeline."""
-    from render.source import Recording
-    from render.timeline import timeline_from_audio, timeline_from_midi
-
-    timbres, has_map = instrument.timbres, instrument.has_map
-    if not isinstance(source, Recording):
-        return timeline_from_midi(source, timbre, timbre_for, timbres=timbres, has_map=has_map)
-    if timbre_for:
-        raise TimbreError("--timbre-for names MIDI channels, a recording has none; use --timbre")
-    return timeline_from_audio(source.audio, source.sample_rate, timbre, timbres=timbres, has_map=has_map)
-
-
-def _settings(options: RenderOptions) -> "RenderSettings":
+def _job(options: RenderOptions, path: Path) -> "Job":
+    """Turn the options into a job."""
     from render.engine import RenderSettings
+    from render.job import Job
 
     attributes = {
         "num_steps": options.steps,
@@ -228,16 +202,16 @@ def _settings(options: RenderOptions) -> "RenderSettings":
         "temperature": options.temperature,
         "transpose": options.transpose,
     }
-    return RenderSettings(
-        seed=options.seed, tail_s=options.tail_seconds, normalize=options.normalize, attributes=attributes
+    return Job(
+        source=path,
+        timbre=options.timbre,
+        timbre_for=tuple(parse_timbre_for(options.timbre_for).items()),
+        instrument=options.instrument,
+        effects=options.effects,
+        settings=RenderSettings(
+            seed=options.seed, tail_s=options.tail_seconds, normalize=options.normalize, attributes=attributes
+        ),
     )
-
-
-def load_instrument(path: Path | None) -> "Instrument":
-    """Load an instrument file; None takes the bundled instrument."""
-    from after.instrument import Instrument
-
-    return Instrument.load(path)
 
 
 def _draw(path: Path, timeline: "Timeline", result: "RenderResult") -> None:

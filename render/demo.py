@@ -56,7 +56,9 @@ def _prefer(wanted: Sequence[str], timbres: Sequence[str]) -> list[str]:
 @click.pass_context
 def command(ctx: click.Context, out: Path, instrument: Path | None, steps: int | None, seed: int) -> None:
     """Render the tunes that come with the package, with a picture of each; files of an earlier demo are replaced."""
-    load = ctx.obj or render.cli.load_instrument
+    from render.job import load_instrument
+
+    load = ctx.obj or load_instrument
     player = load(instrument)
     ctx.obj = lambda _: player  # one instrument for all pieces
     pieces = choose_pieces(player.timbres)

@@ -30,7 +30,7 @@ def read_source(path: Path) -> Score | Recording:
         AudioError: if there is no such file.
         RenderError: if it is neither, or holds samples that are no numbers.
     """
-    if path.suffix.lower() in _MIDI_SUFFIXES or _begins_as_midi(path):
+    if is_midi(path):
         return read_midi(path)
     try:
         audio, sample_rate = read_audio(path, mono=True)
@@ -45,7 +45,10 @@ def read_source(path: Path) -> Score | Recording:
     return Recording(audio, sample_rate)
 
 
-def _begins_as_midi(path: Path) -> bool:
+def is_midi(path: Path) -> bool:
+    """Tell by its suffix, or else its content, whether a file is MIDI; one that does not exist is not."""
+    if path.suffix.lower() in _MIDI_SUFFIXES:
+        return True
     if not path.is_file():
         return False
     with path.open("rb") as file:

@@ -1,0 +1,136 @@
+"""One render as values: what is played, by which instrument, in which timbres, how. Every command renders jobs."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from after.errors import AfterError
+from render.effects import load_effects
+from render.engine import Progress, RenderResult, RenderSettings, check_kind, render_timeline
+from render.errors import RenderError, TimbreError
+from render.source import Recording, read_source
+from render.timeline import AUTO_TIMBRE, Timeline, timeline_from_audio, timeline_from_midi
+
+if TYPE_CHECKING:
+    from after.midi import Score
+    from render.voices import Instrument
+
+InstrumentLoader = Callable[[Path | None], "Instrument"]
+"""Loads an instrument file, or the bundled one."""
+
+MENDABLE = (RenderError, AfterError, OSError)
+"""What a job may raise because of what it was given."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """What to render.
+
+    Attributes:
+        source: a MIDI file or a recording.
+        timbre: of every channel: a name, a place on the map, an audio file, or `auto`.
+        timbre_for: the same by MIDI channel, counted from 0; goes before `timbre`.
+        instrument: its file; None for the bundled one.
+        effects: on the mix: a preset's name or a file.
+        settings: seed, tail, level, attributes of the instrument.
+    """
+
+    source: Path
+    timbre: str = AUTO_TIMBRE
+    timbre_for: tuple[tuple[int, str], ...] = ()
+    instrument: Path | None = None
+    effects: str = "none"
+    settings: RenderSettings = field(default_factory=RenderSettings)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A job of which everything that could be checked is in order."""
+
+    job: Job
+    timeline: Timeline
+    instrument: "Instrument"
+
+
+def load_instrument(path: Path | None) -> "Instrument":
+    """Load an instrument file; None takes the bundled instrument."""
+    from after.instrument import Instrument
+
+    return Instrument.load(path)
+
+
+def prepare_job(job: Job, load: InstrumentLoader = load_instrument) -> Prepared:
+    """Read and check what a job names, before the minutes of rendering.
+
+    Raises:
+        RenderError: if something does not fit.
+        AfterError: if a file cannot be read.
+    """
+    source = read_source(job.source)
+    effects = load_effects(job.effects)
+    instrument = load(job.instrument)
+    is_recording = isinstance(source, Recording)
+    check_kind(instrument, with_notes=not is_recording, with_audio=is_recording)
+    return Prepared(job, replace(_timeline(source, job, instrument), effects=effects), instrument)
+
+
+def render_job(prepared: Prepared, progress: Progress | None = None) -> RenderResult:
+    """Render a prepared job.
+
+    Raises:
+        RenderError: if it cannot be rendered after all.
+    """
+    return render_timeline(prepared.timeline, prepared.instrument, prepared.job.settings, progress)
+
+
+def job_hash(job: Job) -> str:
+    """Give what names the audio of a job: the same for the same package, settings and contents of files, in hex.
+
+    Raises:
+        OSError: if a file cannot be read.
+    """
+    values = {**asdict(job), "package": metadata.version("after-synth")}
+    values["source"] = _file_hash(job.source)
+    values["instrument"] = _instrument_hash(job.instrument)
+    for name in ("effects", "timbre"):
+        values[name] = _file_hash_if(values[name])
+    values["timbre_for"] = [[channel, _file_hash_if(timbre)] for channel, timbre in job.timbre_for]
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def _timeline(source: "Score | Recording", job: Job, instrument: "Instrument") -> Timeline:
+    """Put a file on a timeline."""
+    timbres, has_map = instrument.timbres, instrument.has_map
+    if not isinstance(source, Recording):
+        return timeline_from_midi(source, job.timbre, dict(job.timbre_for), timbres=timbres, has_map=has_map)
+    if job.timbre_for:
+        raise TimbreError("--timbre-for names MIDI channels, a recording has none; use --timbre")
+    return timeline_from_audio(source.audio, source.sample_rate, job.timbre, timbres=timbres, has_map=has_map)
+
+
+def _instrument_hash(path: Path | None) -> str:
+    from after.instrument.instrument import BUNDLED
+
+    path = (path or BUNDLED).resolve()
+    return _known_hash(path, path.stat().st_mtime_ns)
+
+
+@cache
+def _known_hash(path: Path, mtime_ns: int) -> str:
+    return _file_hash(path)
+
+
+def _file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _file_hash_if(name: str) -> str:
+    """Give the hash of the contents where a name is a file's, else the name."""
+    path = Path(name)
+    return _file_hash(path) if path.is_file() else name
