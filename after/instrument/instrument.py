@@ -15,18 +15,16 @@ import after
 from after.audio import resample
 from after.errors import InstrumentError
 from after.instrument.attributes import Attributes
+from after.instrument.automation import Automation
 from after.instrument.blocks import AudioIn, AudioOut, NotesIn, as_mono
 from after.instrument.events import HeldNotes, NoteEvent, events_of
 from after.instrument.loading import LoadedInstrument, load_engine, table_of
+from after.instrument.offline import BLOCK_FRAMES, Progress, play_through
 from after.instrument.timbres import Timbres
 from after.midi import Note
 
 BUNDLED = Path(after.__file__).parent / "pretrained" / "midi.safetensors"
-_BLOCK_FRAMES = 64
 _NUM_SEEDS = 2**31
-
-Progress = Callable[[float], None]
-"""Called with fractions 0..1."""
 
 
 class Instrument:
@@ -157,8 +155,8 @@ class Instrument:
         self._need(plays_audio=False, called="process")
         rows = self._notes_in.take(num_samples, events)
         # Frames that came in together are played together, which is quicker than one by one.
-        blocks = [np.stack(rows[i : i + _BLOCK_FRAMES]) for i in range(0, len(rows), _BLOCK_FRAMES)]
-        return self._out.take(num_samples, [self._play(torch.from_numpy(block)[None]) for block in blocks])
+        blocks = [np.stack(rows[i : i + BLOCK_FRAMES]) for i in range(0, len(rows), BLOCK_FRAMES)]
+        return self._out.take(num_samples, [self.play_frames(torch.from_numpy(block)[None]) for block in blocks])
 
     def process_audio(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """Play one block of a stream of audio.
@@ -175,9 +173,9 @@ class Instrument:
         """
         self._need(plays_audio=True, called="process_audio")
         heard = self._audio_in.take(as_mono(audio))
-        size = _BLOCK_FRAMES * self.hop_length
+        size = BLOCK_FRAMES * self.hop_length
         blocks = [heard[:, start : start + size] for start in range(0, heard.shape[1], size)]
-        return self._out.take(audio.shape[1], [self._play(self._listen(block)) for block in blocks])
+        return self._out.take(audio.shape[1], [self.play_frames(self._listen(block)) for block in blocks])
 
     def decode(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
         """Decode the codec's latents [L, D] by themselves, from silence; the stream that is playing goes on unchanged.
@@ -190,7 +188,13 @@ class Instrument:
         return np.ascontiguousarray(audio[0].numpy())
 
     def render(
-        self, notes: Sequence[Note], duration_s: float, *, seed: int = 0, progress: Progress | None = None
+        self,
+        notes: Sequence[Note],
+        duration_s: float,
+        *,
+        seed: int = 0,
+        automation: Automation | None = None,
+        progress: Progress | None = None,
     ) -> NDArray[np.float32]:
         """Play notes from the start, latency taken out.
 
@@ -198,13 +202,14 @@ class Instrument:
             notes: any order.
             duration_s: of the result.
             seed: of the noise; the same seed gives the same audio.
+            automation: of timbre and attributes.
             progress: called with fractions 0..1.
 
         Returns:
             audio [1, duration_s * sample_rate].
 
         Raises:
-            InstrumentError: if the instrument is played by audio.
+            InstrumentError: if the instrument is played by audio, or automated timbres are of another size.
         """
         self._need(plays_audio=False, called="render")
         held = HeldNotes(self.hop_length)
@@ -216,10 +221,16 @@ class Instrument:
         def structure(start: int, stop: int) -> Tensor:
             return torch.from_numpy(np.stack([held.frame(by_frame.get(k, [])) for k in range(start, stop)]))[None]
 
-        return self._render(structure, round(duration_s * self.sample_rate), seed, progress)
+        return self._render(structure, round(duration_s * self.sample_rate), seed, automation, progress)
 
     def revoice(
-        self, audio: NDArray[np.float32], sample_rate: float, *, seed: int = 0, progress: Progress | None = None
+        self,
+        audio: NDArray[np.float32],
+        sample_rate: float,
+        *,
+        seed: int = 0,
+        automation: Automation | None = None,
+        progress: Progress | None = None,
     ) -> NDArray[np.float32]:
         """Play a recording from the start, latency taken out.
 
@@ -227,14 +238,15 @@ class Instrument:
             audio: [C, T]; its channels are mixed to one.
             sample_rate: of it, in Hz.
             seed: of the noise; the same seed gives the same audio.
+            automation: of timbre and attributes.
             progress: called with fractions 0..1.
 
         Returns:
             audio [1, T'] at the instrument's `sample_rate`, as long as the recording.
 
         Raises:
-            InstrumentError: if the audio has another shape or holds what is no number, or the instrument is played by
-                notes.
+            InstrumentError: if the audio has another shape or holds what is no number, the instrument is played by
+                notes, or automated timbres are of another size.
             AudioError: if the sample rate is not positive.
         """
         self._need(plays_audio=True, called="revoice")
@@ -243,34 +255,35 @@ class Instrument:
             raise InstrumentError("the audio holds samples that are NaN or infinite: export it again")
         hop, num_samples = self.hop_length, heard.shape[1]
         heard = np.pad(heard, ((0, 0), (0, self._lag_samples + hop)))
-        return self._render(
-            lambda start, stop: self._listen(heard[:, start * hop : stop * hop]), num_samples, seed, progress
-        )
+
+        def structure(start: int, stop: int) -> Tensor:
+            return self._listen(heard[:, start * hop : stop * hop])
+
+        return self._render(structure, num_samples, seed, automation, progress)
 
     def _need(self, *, plays_audio: bool, called: str) -> None:
         """Refuse a call that is for the other kind of instrument."""
-        if plays_audio and not self.plays_audio:
-            raise InstrumentError(f"this instrument is played by notes: call process or render instead of {called}")
-        if self.plays_audio and not plays_audio:
-            raise InstrumentError(
-                f"this instrument is played by audio ({self.structure_kind}): call process_audio or revoice instead of "
-                f"{called}"
-            )
+        if plays_audio == self.plays_audio:
+            return
+        kind = "notes: call process or render"
+        if self.plays_audio:
+            kind = f"audio ({self.structure_kind}): call process_audio or revoice"
+        raise InstrumentError(f"this instrument is played by {kind} instead of {called}")
 
     def _render(
-        self, structure: Callable[[int, int], Tensor], num_samples: int, seed: int, progress: Progress | None
+        self,
+        structure: Callable[[int, int], Tensor],
+        num_samples: int,
+        seed: int,
+        automation: Automation | None,
+        progress: Progress | None,
     ) -> NDArray[np.float32]:
         """Play frames [start, stop), given as structure [1, L, S], to audio [1, num_samples] without lag."""
-        self.reset(seed)
+        automation = automation or Automation()
+        automation.check_size(self._timbre.size(0))
         num_frames = math.ceil((num_samples + self._lag_samples) / self.hop_length)
-        output = [np.zeros((1, 0), dtype=np.float32)]
-        for start in range(0, num_frames, _BLOCK_FRAMES):
-            stop = min(start + _BLOCK_FRAMES, num_frames)
-            output.append(self._play(structure(start, stop)))
-            if progress is not None:
-                progress(stop / num_frames)
-        self.reset(seed)
-        return np.concatenate(output, axis=1)[:, self._lag_samples : self._lag_samples + num_samples]
+        audio = play_through(self, structure, num_frames, seed=seed, automation=automation, progress=progress)
+        return audio[:, self._lag_samples : self._lag_samples + num_samples]
 
     @torch.inference_mode()
     def _listen(self, audio: NDArray[np.float32]) -> Tensor:
@@ -278,7 +291,16 @@ class Instrument:
         return self._engine.structure(torch.from_numpy(np.ascontiguousarray(audio))[None]).transpose(1, 2)
 
     @torch.inference_mode()
-    def _play(self, structure: Tensor) -> NDArray[np.float32]:
-        """Play structure frames [1, L, S] to audio [1, L * hop_length], lagging by the codec's latency."""
-        audio = self._engine.play(structure, self._timbre[None, None])
+    def play_frames(self, structure: Tensor, timbres: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """Play the next frames of structure, beneath `process` and `render`.
+
+        Args:
+            structure: [1, L, S].
+            timbres: [L, E]; None for the one that is set.
+
+        Returns:
+            audio [1, L * hop_length], behind by the codec's latency.
+        """
+        timbre = self._timbre[None, None] if timbres is None else torch.from_numpy(timbres).clamp(-1.0, 1.0)[None]
+        audio = self._engine.play(structure, timbre)
         return np.ascontiguousarray(audio[0].numpy())
