@@ -110,11 +110,7 @@ class Instrument:
         return self._book.at(x, y)
 
     def locate(self, timbre: str | NDArray[np.float32]) -> tuple[float, float]:
-        """Give the place (x, y) of the map whose timbre is nearest to one, which is given as to `set_timbre`.
-
-        Raises:
-            InstrumentError: if the instrument has no map, or `set_timbre` would refuse the timbre.
-        """
+        """Give the place (x, y) of the map whose timbre is nearest to one; raises as `set_timbre` and `timbre_at`."""
         return self._book.locate(timbre)
 
     def set(self, **attributes: float) -> None:
@@ -255,19 +251,20 @@ class Instrument:
             raise InstrumentError("the audio holds samples that are NaN or infinite: export it again")
         hop, num_samples = self.hop_length, heard.shape[1]
         heard = np.pad(heard, ((0, 0), (0, self._lag_samples + hop)))
-
-        def structure(start: int, stop: int) -> Tensor:
-            return self._listen(heard[:, start * hop : stop * hop])
-
-        return self._render(structure, num_samples, seed, automation, progress)
+        return self._render(
+            lambda start, stop: self._listen(heard[:, start * hop : stop * hop]),
+            num_samples,
+            seed,
+            automation,
+            progress,
+        )
 
     def _need(self, *, plays_audio: bool, called: str) -> None:
         """Refuse a call that is for the other kind of instrument."""
         if plays_audio == self.plays_audio:
             return
-        kind = "notes: call process or render"
-        if self.plays_audio:
-            kind = f"audio ({self.structure_kind}): call process_audio or revoice"
+        audio = f"audio ({self.structure_kind}): call process_audio or revoice"
+        kind = audio if self.plays_audio else "notes: call process or render"
         raise InstrumentError(f"this instrument is played by {kind} instead of {called}")
 
     def _render(
