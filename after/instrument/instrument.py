@@ -249,14 +249,10 @@ class Instrument:
         heard = resample(as_mono(audio), sample_rate, self.sample_rate)
         if not np.isfinite(heard).all():
             raise InstrumentError("the audio holds samples that are NaN or infinite: export it again")
-        hop, num_samples = self.hop_length, heard.shape[1]
-        heard = np.pad(heard, ((0, 0), (0, self._lag_samples + hop)))
+        padded = np.pad(heard[0], (0, self._lag_samples + self.hop_length))
+        frames = padded[: padded.size // self.hop_length * self.hop_length].reshape(-1, self.hop_length)
         return self._render(
-            lambda start, stop: self._listen(heard[:, start * hop : stop * hop]),
-            num_samples,
-            seed,
-            automation,
-            progress,
+            lambda start, stop: self._listen(frames[start:stop].reshape(1, -1)), heard.size, seed, automation, progress
         )
 
     def _need(self, *, plays_audio: bool, called: str) -> None:
