@@ -2,18 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from after.controls import CONTROLS
-from render.errors import RenderError, TimbreError
+from render.errors import RenderError
+from render.options import job_options, make_job, timbre_option
 
 if TYPE_CHECKING:
     from render.engine import Progress, RenderResult
-    from render.job import InstrumentLoader, Job
+    from render.job import InstrumentLoader
     from render.timeline import Timeline
 
 _FILE = click.Path(path_type=Path)
@@ -50,31 +50,10 @@ class RenderOptions:
     list_timbres: bool
 
 
-def range_of(name: str) -> click.IntRange | click.FloatRange:
-    """Give the values that an instrument takes for a control: what it would clamp is refused."""
-    control = CONTROLS[name]
-    if control.is_int:
-        return click.IntRange(int(control.minimum), int(control.maximum))
-    return click.FloatRange(control.minimum, control.maximum)
-
-
 @click.command(epilog=_EXAMPLES)
 @click.argument("source", metavar="INPUT", type=_FILE, required=False)
-@click.option(
-    "--timbre",
-    default="auto",
-    show_default=True,
-    metavar="NAME|FILE|X,Y",
-    help="Timbre of every channel: a name of the instrument (part of it is enough), an audio file, a place on the map "
-    "of timbres, or auto for the one nearest to each channel's General MIDI program (of a recording: the first).",
-)
-@click.option(
-    "--timbre-for",
-    multiple=True,
-    metavar="CHANNEL=NAME",
-    help="Timbre of one MIDI channel, 1-16; repeatable; goes before --timbre.",
-)
-@click.option("--instrument", type=_FILE, metavar="FILE", help="An instrument file; default: the bundled one.")
+@timbre_option()
+@job_options
 @click.option(
     "-o",
     "--out",
@@ -83,42 +62,6 @@ def range_of(name: str) -> click.IntRange | click.FloatRange:
     help="Where to write: .wav, .flac or .ogg; default: INPUT's name, .wav, here; of a recording NAME_rendered.wav.",
 )
 @click.option("--force", is_flag=True, help="Replace files that exist.")
-@click.option(
-    "--effects",
-    default="none",
-    show_default=True,
-    metavar="NAME|FILE.toml",
-    help="Effects on the mix: none, clean, room, plate, wide or a file of [[effect]] tables in pedalboard's words.",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**31 - 1),
-    default=0,
-    show_default=True,
-    help="The same seed gives the same audio.",
-)
-@click.option(
-    "--steps", type=range_of("num_steps"), help="Sampler steps: more is slower and finer; default: the instrument's."
-)
-@click.option("--guidance-structure", type=range_of("guidance_structure"), help="How strictly INPUT is followed.")
-@click.option("--guidance-timbre", type=range_of("guidance_timbre"), help="How strictly the timbre is followed.")
-@click.option("--temperature", type=range_of("temperature"), help="How much chance there is in the sound.")
-@click.option("--transpose", type=range_of("transpose"), metavar="SEMITONES", help="Shift all pitches.")
-@click.option(
-    "--tail-seconds",
-    type=click.FloatRange(0, 60),
-    default=3.0,
-    show_default=True,
-    help="How long the instrument may ring after the end; silence is cut.",
-)
-@click.option(
-    "--bit-depth", type=click.Choice(["16", "24", "32"]), default="24", show_default=True, help="32 is float, wav only."
-)
-@click.option(
-    "--normalize",
-    is_flag=True,
-    help="Bring the peak to -1 dBFS; without it the level changes only if the mix would clip.",
-)
 @click.option("--picture", type=_FILE, metavar="FILE.png", help="Also draw the spectrogram, with the notes.")
 @click.option("--list-timbres", is_flag=True, help="Print the instrument's timbres and stop.")
 @click.pass_obj
@@ -140,23 +83,6 @@ def command(loader: "InstrumentLoader | None", /, **arguments: Any) -> None:
     _render(options, options.source, loader)
 
 
-def parse_timbre_for(assignments: Sequence[str]) -> dict[int, str]:
-    """Turn `CHANNEL=NAME` texts into names by MIDI channel, counted from 0.
-
-    Raises:
-        TimbreError: if one is not of that form, or a channel is named twice.
-    """
-    chosen: dict[int, str] = {}
-    for assignment in assignments:
-        number, separator, name = (part.strip() for part in assignment.partition("="))
-        if not separator or not name or not number.isdecimal() or not 1 <= int(number) <= 16:
-            raise TimbreError(f"--timbre-for {assignment}: write CHANNEL=NAME with a channel of 1-16, such as 2=cello")
-        if int(number) - 1 in chosen:
-            raise TimbreError(f"--timbre-for names channel {number} twice; give it one timbre")
-        chosen[int(number) - 1] = name
-    return chosen
-
-
 def _render(options: RenderOptions, path: Path, load: "InstrumentLoader | None") -> None:
     """Check everything that can be checked, then render and write."""
     from render.job import load_instrument, prepare_job, render_job
@@ -167,7 +93,7 @@ def _render(options: RenderOptions, path: Path, load: "InstrumentLoader | None")
     check_output(out, bit_depth=bit_depth, force=options.force)
     if options.picture is not None:
         check_picture(options.picture, force=options.force)
-    prepared = prepare_job(_job(options, path), load or load_instrument)
+    prepared = prepare_job(make_job(path, asdict(options)), load or load_instrument)
     _say(prepared.timeline.remarks)
     with _progress_bar() as progress:
         result = render_job(prepared, progress)
@@ -188,30 +114,6 @@ def _output(options: RenderOptions, path: Path) -> Path:
     if out.exists() and path.exists() and out.samefile(path):
         raise OutputError(f"{out} is what is rendered; write elsewhere with --out")
     return out
-
-
-def _job(options: RenderOptions, path: Path) -> "Job":
-    """Turn the options into a job."""
-    from render.engine import RenderSettings
-    from render.job import Job
-
-    attributes = {
-        "num_steps": options.steps,
-        "guidance_structure": options.guidance_structure,
-        "guidance_timbre": options.guidance_timbre,
-        "temperature": options.temperature,
-        "transpose": options.transpose,
-    }
-    return Job(
-        source=path,
-        timbre=options.timbre,
-        timbre_for=tuple(parse_timbre_for(options.timbre_for).items()),
-        instrument=options.instrument,
-        effects=options.effects,
-        settings=RenderSettings(
-            seed=options.seed, tail_s=options.tail_seconds, normalize=options.normalize, attributes=attributes
-        ),
-    )
 
 
 def _draw(path: Path, timeline: "Timeline", result: "RenderResult") -> None:

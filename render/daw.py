@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from render.errors import RenderError
-from render.timeline import TempoMap
+from render.tempo import TempoMap
 
 TICKS_PER_BEAT = 960
 """Resolution of the tempo curve that DawDreamer is given."""

@@ -1,21 +1,23 @@
 """A timeline becomes audio: performances, track effects, the graph, master effects, tail, level.
 
-notes or audio --instrument--> [1, T] --track effects--> [1 or 2, T] --DawDreamer--> [2, T] --master effects--> [2, T]
+notes or audio --instrument--> [1, T] --mixer: effects, gain, pan, buses--> [2, T] --master effects--> [2, T]
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from render.daw import Lane, mix_lanes
+from after.audio import resample
+from render.automation import find_timbre, track_automation
 from render.effects import apply_effects
 from render.errors import TimelineError
 from render.level import protect_peak
-from render.tail import trim_tail
-from render.timbres import parse_place, read_timbre, resolve_timbre
-from render.timeline import Timeline, Track
+from render.mixer import Mixer
+from render.tail import fade_out, trim_tail
+from render.timeline import Bus, Timeline, Track
 from render.voices import Instrument, Passage, Phrase, make_passage, perform, set_attributes, split_phrases
 
 EFFECT_TAIL_S = 20.0
@@ -27,22 +29,37 @@ Progress = Callable[[str, float], None]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RenderSettings:
-    """How to render a timeline. `attributes` go to the instrument (`num_steps`, `guidance_timbre`, ...)."""
+    """How to render a timeline.
+
+    Attributes:
+        seed: of the first track; the others' follow.
+        tail_s: how long instruments may ring after the end.
+        normalize: bring the peak to -1 dBFS.
+        block_size: of the graph.
+        attributes: go to the instruments (`num_steps`, `guidance_timbre`, ...).
+        keep_stems: whether stems are wanted.
+        from_s: what lies before is computed, but not given.
+        to_s: likewise for what comes after; None goes on until the sound is over.
+    """
 
     seed: int = 0
     tail_s: float = 3.0
     normalize: bool = False
     block_size: int = 512
     attributes: Mapping[str, float | None] = field(default_factory=dict)
+    keep_stems: bool = False
+    from_s: float = 0.0
+    to_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RenderResult:
-    """audio [2, T] float32 at `sample_rate`, and remarks for the user."""
+    """audio [2, T] float32 at `sample_rate`, remarks for the user, and, if they were wanted, stems by track [2, T]."""
 
     audio: NDArray[np.float32]
     sample_rate: int
     remarks: tuple[str, ...] = ()
+    stems: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
 def render_timeline(
@@ -50,6 +67,8 @@ def render_timeline(
     instrument: Instrument,
     settings: RenderSettings | None = None,
     progress: Progress | None = None,
+    *,
+    others: Mapping[Path | None, Instrument] | None = None,
 ) -> RenderResult:
     """Render all tracks of a timeline to one stereo mix.
 
@@ -58,41 +77,100 @@ def render_timeline(
 
     Args:
         timeline: what to play.
-        instrument: plays the tracks one after the other; its timbre is changed.
+        instrument: plays the tracks that name none, one after the other; its timbre is changed. Its rate is the mix's.
         settings: seed, tail, level.
         progress: called now and then.
+        others: the instruments that tracks name.
 
     Raises:
         RenderError: if a timbre is not there, the instrument is not played by what the timeline holds, or the graph
             cannot be rendered.
     """
-    tracks = timeline.tracks
-    check_kind(instrument, with_notes=any(t.notes() for t in tracks), with_audio=any(t.recordings() for t in tracks))
     settings = settings or RenderSettings()
+    players: dict[Path | None, Instrument] = {None: instrument, **(others or {})}
+    _check_players(timeline, players)
     sample_rate = instrument.sample_rate
-    timbres = {track.timbre: _timbre(track.timbre, instrument) for track in timeline.tracks}
-    set_attributes(instrument, settings.attributes)
     keep_samples = round(timeline.end_s * sample_rate)
     played_samples = round((timeline.end_s + settings.tail_s) * sample_rate)
-    has_effects = bool(timeline.effects) or any(track.effects for track in timeline.tracks)
+    strips: tuple[Track | Bus, ...] = (*timeline.tracks, *timeline.buses)
+    has_effects = bool(timeline.effects) or any(strip.effects for strip in strips)
     total_samples = played_samples + (round(EFFECT_TAIL_S * sample_rate) if has_effects else 0)
 
-    parts = [_phrases(track, instrument, settings.tail_s, played_samples) for track in timeline.tracks]
-    whole_s = sum(phrase.num_samples for phrases in parts for phrase in phrases) / sample_rate
-    lanes, done_s = [], 0.0
-    for index, (track, phrases) in enumerate(zip(timeline.tracks, parts, strict=True)):
+    mixer = Mixer(timeline.tempo_map, total_samples, sample_rate, settings.block_size, keep_stems=settings.keep_stems)
+    whole_s = sum(track.end_s + settings.tail_s for track in timeline.tracks)
+    done_s = 0.0
+    for index, track in enumerate(timeline.tracks):
+        player = players[track.instrument]
         report = _reporter(progress, track.name, done_s, whole_s)
-        seed = settings.seed + index
-        timbre = timbres[track.timbre]
-        audio = perform(instrument, phrases, timbre, total_samples, seed=seed, progress=report)
-        lanes.append(Lane(track.name, _with_effects(audio, track, sample_rate), track.gain_db))
-        done_s += sum(phrase.num_samples for phrase in phrases) / sample_rate
+        seed, duration_s = settings.seed + index, played_samples / sample_rate
+        audio = _perform(track, player, settings, duration_s, seed=seed, progress=report)
+        mixer.add(track, _fitted(audio, player.sample_rate, sample_rate, total_samples))
+        done_s += track.end_s + settings.tail_s
 
-    mix = mix_lanes(lanes, timeline.tempo_map, total_samples, sample_rate=sample_rate, block_size=settings.block_size)
-    mastered = apply_effects(mix, timeline.effects, sample_rate)
-    trimmed = trim_tail(mastered, sample_rate, keep_samples=keep_samples)
-    audio, remark = protect_peak(trimmed, normalize=settings.normalize)
-    return RenderResult(audio, sample_rate, (remark,) if remark else ())
+    mastered = apply_effects(mixer.finish(timeline.buses), timeline.effects, sample_rate)
+    return _finish(mastered, mixer.stems, settings, sample_rate, keep_samples)
+
+
+def _finish(
+    mastered: NDArray[np.float32],
+    stems: Mapping[str, NDArray[np.float32]],
+    settings: RenderSettings,
+    sample_rate: int,
+    keep_samples: int,
+) -> RenderResult:
+    """Cut the mix to what is wanted and see to its level; stems likewise, so that they still add up to it."""
+    first = round(settings.from_s * sample_rate)
+    if settings.to_s is None:
+        whole = trim_tail(mastered, sample_rate, keep_samples=keep_samples)
+        stems = {name: fade_out(_lengthened(stem, whole.shape[1]), sample_rate) for name, stem in stems.items()}
+    else:
+        whole = _lengthened(mastered, round(settings.to_s * sample_rate))
+        stems = {name: _lengthened(stem, whole.shape[1]) for name, stem in stems.items()}
+    wanted = whole[:, first:]
+    audio, remark = protect_peak(wanted, normalize=settings.normalize)
+    peak, new_peak = (float(np.abs(x).max(initial=0.0)) for x in (wanted, audio))
+    gain = np.float32(new_peak / peak if peak > 0.0 else 1.0)
+    scaled = {name: stem[:, first:] * gain for name, stem in stems.items()}
+    return RenderResult(audio, sample_rate, (remark,) if remark else (), scaled)
+
+
+def _check_players(timeline: Timeline, players: Mapping[Path | None, Instrument]) -> None:
+    """Make sure that each track has an instrument that is played by what it holds, in timbres that it has."""
+    for track in timeline.tracks:
+        if track.instrument not in players:
+            raise TimelineError(f"{track.name} is played by {track.instrument}, which was not loaded")
+        player = players[track.instrument]
+        check_kind(player, with_notes=bool(track.notes()), with_audio=bool(track.recordings()))
+        for timbre in (track.timbre,) if track.timbre_path is None else track.timbre_path.timbres:
+            find_timbre(timbre, player)
+
+
+def _perform(
+    track: Track,
+    player: Instrument,
+    settings: RenderSettings,
+    duration_s: float,
+    *,
+    seed: int,
+    progress: Callable[[float], None] | None,
+) -> NDArray[np.float32]:
+    """Let a track be played, at its instrument's rate."""
+    set_attributes(player, settings.attributes)
+    automate = track_automation(track, player)
+    timbre = find_timbre(track.timbre if track.timbre_path is None else track.timbre_path.timbres[0], player)
+    num_samples = round(duration_s * player.sample_rate)
+    phrases = _phrases(track, player, settings.tail_s, num_samples)
+    return perform(player, phrases, timbre, num_samples, seed=seed, automate=automate, progress=progress)
+
+
+def _fitted(audio: NDArray[np.float32], audio_rate: int, sample_rate: int, num_samples: int) -> NDArray[np.float32]:
+    """Bring audio [1, T] to the rate and the length of the mix."""
+    return _lengthened(resample(audio, audio_rate, sample_rate), num_samples)
+
+
+def _lengthened(audio: NDArray[np.float32], num_samples: int) -> NDArray[np.float32]:
+    """Cut audio [C, T], or add silence to it, to a length."""
+    return np.pad(audio[:, :num_samples], ((0, 0), (0, max(0, num_samples - audio.shape[1]))))
 
 
 def check_kind(instrument: Instrument, *, with_notes: bool, with_audio: bool) -> None:
@@ -111,15 +189,6 @@ def check_kind(instrument: Instrument, *, with_notes: bool, with_audio: bool) ->
             "this instrument is played by notes, not by audio: give a MIDI file instead of a recording, or another "
             "instrument with --instrument"
         )
-
-
-def _timbre(timbre: str, instrument: Instrument) -> str | NDArray[np.float32]:
-    """Give what `set_timbre` takes: a name, the vector at a place of the map, or the audio of a file."""
-    name = resolve_timbre(timbre, instrument.timbres, has_map=instrument.has_map)
-    if name in instrument.timbres:
-        return name
-    place = parse_place(name)
-    return read_timbre(name, instrument.sample_rate) if place is None else instrument.timbre_at(*place)
 
 
 def _phrases(track: Track, instrument: Instrument, tail_s: float, played_samples: int) -> tuple[Phrase | Passage, ...]:
@@ -143,13 +212,6 @@ def _phrases(track: Track, instrument: Instrument, tail_s: float, played_samples
         hop_length=instrument.hop_length,
         total_samples=played_samples,
     )
-
-
-def _with_effects(audio: NDArray[np.float32], track: Track, sample_rate: int) -> NDArray[np.float32]:
-    """Run a track through its own effects, in stereo so that they can be wide."""
-    if not track.effects:
-        return audio
-    return apply_effects(np.repeat(audio, 2, axis=0), track.effects, sample_rate)
 
 
 def _reporter(progress: Progress | None, name: str, done_s: float, whole_s: float) -> Callable[[float], None] | None:

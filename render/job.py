@@ -2,19 +2,21 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from after.errors import AfterError
+from render.arrange import AUTO_TIMBRE, timeline_from_audio, timeline_from_midi
 from render.effects import load_effects
 from render.engine import Progress, RenderResult, RenderSettings, check_kind, render_timeline
 from render.errors import RenderError, TimbreError
+from render.session.build import build_session, session_files
 from render.source import Recording, read_source
-from render.timeline import AUTO_TIMBRE, Timeline, timeline_from_audio, timeline_from_midi
+from render.timeline import Timeline
 
 if TYPE_CHECKING:
     from after.midi import Score
@@ -32,7 +34,7 @@ class Job:
     """What to render.
 
     Attributes:
-        source: a MIDI file or a recording.
+        source: a MIDI file, a recording, or a session (.toml), which says all the rest itself.
         timbre: of every channel: a name, a place on the map, an audio file, or `auto`.
         timbre_for: the same by MIDI channel, counted from 0; goes before `timbre`.
         instrument: its file; None for the bundled one.
@@ -50,11 +52,13 @@ class Job:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
-    """A job of which everything that could be checked is in order."""
+    """A job of which everything that could be checked is in order; `others` are the instruments that tracks name."""
 
     job: Job
     timeline: Timeline
     instrument: "Instrument"
+    settings: RenderSettings
+    others: Mapping[Path | None, "Instrument"] = field(default_factory=dict)
 
 
 def load_instrument(path: Path | None) -> "Instrument":
@@ -71,12 +75,14 @@ def prepare_job(job: Job, load: InstrumentLoader = load_instrument) -> Prepared:
         RenderError: if something does not fit.
         AfterError: if a file cannot be read.
     """
+    if is_session(job.source):
+        return _prepare_session(job, load)
     source = read_source(job.source)
     effects = load_effects(job.effects)
     instrument = load(job.instrument)
     is_recording = isinstance(source, Recording)
     check_kind(instrument, with_notes=not is_recording, with_audio=is_recording)
-    return Prepared(job, replace(_timeline(source, job, instrument), effects=effects), instrument)
+    return Prepared(job, replace(_timeline(source, job, instrument), effects=effects), instrument, job.settings)
 
 
 def render_job(prepared: Prepared, progress: Progress | None = None) -> RenderResult:
@@ -85,7 +91,7 @@ def render_job(prepared: Prepared, progress: Progress | None = None) -> RenderRe
     Raises:
         RenderError: if it cannot be rendered after all.
     """
-    return render_timeline(prepared.timeline, prepared.instrument, prepared.job.settings, progress)
+    return render_timeline(prepared.timeline, prepared.instrument, prepared.settings, progress, others=prepared.others)
 
 
 def job_hash(job: Job) -> str:
@@ -95,12 +101,36 @@ def job_hash(job: Job) -> str:
         OSError: if a file cannot be read.
     """
     values = {**asdict(job), "package": metadata.version("after-synth")}
-    values["source"] = _file_hash(job.source)
+    files = session_files(job.source) if is_session(job.source) else (job.source,)
+    values["source"] = [_file_hash(path) for path in files]
     values["instrument"] = _instrument_hash(job.instrument)
     for name in ("effects", "timbre"):
         values[name] = _file_hash_if(values[name])
     values["timbre_for"] = [[channel, _file_hash_if(timbre)] for channel, timbre in job.timbre_for]
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def is_session(path: Path) -> bool:
+    """Tell whether a file is a session, by its suffix."""
+    return path.suffix.lower() == ".toml"
+
+
+def _prepare_session(job: Job, load: InstrumentLoader) -> Prepared:
+    """Prepare a session; what it says itself cannot be said otherwise."""
+    plain = Job(source=job.source, settings=RenderSettings(**_said_beside(job.settings)))
+    if job != plain:
+        raise RenderError(
+            f"{job.source} is a session, which itself names timbres, instruments, effects and settings: change them "
+            "there"
+        )
+    session = build_session(job.source, load)
+    settings = replace(session.settings, **_said_beside(job.settings))
+    return Prepared(job, session.timeline, session.instrument, settings, session.others)
+
+
+def _said_beside(settings: RenderSettings) -> dict[str, Any]:
+    """Give what may be said beside a session: the level, and whether stems are wanted."""
+    return {"normalize": settings.normalize, "keep_stems": settings.keep_stems, "block_size": settings.block_size}
 
 
 def _timeline(source: "Score | Recording", job: Job, instrument: "Instrument") -> Timeline:

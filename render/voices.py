@@ -11,11 +11,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from after.instrument.automation import Automation
 from after.midi import Note
 from render.tail import fade_out
 
 FloatAudio = NDArray[np.float32]
 Progress = Callable[[float], None]
+Automate = Callable[[int, int], Automation | None]
+"""Tells the automation of a part, from its first sample and number of samples."""
 
 LONG_REST_S = 1.0
 """A rest longer than the tail by this much ends a phrase, in seconds."""
@@ -58,13 +61,29 @@ class Instrument(Protocol):
     def set(self, **attributes: float) -> None:
         """Set attributes such as `num_steps`."""
 
+    @property
+    def timbre(self) -> FloatAudio:
+        """The timbre in use, [E]."""
+
     def render(
-        self, notes: Sequence[Note], duration_s: float, *, seed: int = 0, progress: Progress | None = None
+        self,
+        notes: Sequence[Note],
+        duration_s: float,
+        *,
+        seed: int = 0,
+        automation: Automation | None = None,
+        progress: Progress | None = None,
     ) -> FloatAudio:
         """Play notes into audio [1, T], latency taken out; progress gets fractions 0..1."""
 
     def revoice(
-        self, audio: FloatAudio, sample_rate: float, *, seed: int = 0, progress: Progress | None = None
+        self,
+        audio: FloatAudio,
+        sample_rate: float,
+        *,
+        seed: int = 0,
+        automation: Automation | None = None,
+        progress: Progress | None = None,
     ) -> FloatAudio:
         """Play a recording [C, T] into audio [1, T'] at the instrument's rate, latency taken out."""
 
@@ -147,6 +166,7 @@ def perform(
     total_samples: int,
     *,
     seed: int = 0,
+    automate: Automate | None = None,
     progress: Progress | None = None,
 ) -> FloatAudio:
     """Let the instrument play the phrases of one part.
@@ -157,6 +177,7 @@ def perform(
         timbre: as `set_timbre` takes it.
         total_samples: length of the result.
         seed: of the part; each phrase gets its own from it.
+        automate: what changes while it plays.
         progress: called with seconds rendered so far.
 
     Returns:
@@ -170,7 +191,16 @@ def perform(
         phrase_seed = seed + _SEEDS_PER_PHRASE * index
         duration_s = phrase.num_samples / sample_rate
         instrument.reset(phrase_seed)
-        played = _play(instrument, phrase, duration_s, phrase_seed, _shifted(progress, done_s, duration_s))
+        automation = None if automate is None else automate(phrase.start_samples, phrase.num_samples)
+        report = _shifted(progress, done_s, duration_s)
+        if isinstance(phrase, Passage):
+            played = instrument.revoice(
+                phrase.audio, phrase.sample_rate, seed=phrase_seed, automation=automation, progress=report
+            )
+        else:
+            played = instrument.render(
+                phrase.notes, duration_s, seed=phrase_seed, automation=automation, progress=report
+            )
         length = min(phrase.num_samples, played.shape[-1])
         end = phrase.start_samples + length
         audio[:, phrase.start_samples : end] += fade_out(np.atleast_2d(played)[:1, :length], sample_rate)
@@ -178,14 +208,6 @@ def perform(
         if progress is not None:
             progress(done_s)
     return audio
-
-
-def _play(
-    instrument: Instrument, phrase: Phrase | Passage, duration_s: float, seed: int, progress: Progress | None
-) -> FloatAudio:
-    if isinstance(phrase, Passage):
-        return instrument.revoice(phrase.audio, phrase.sample_rate, seed=seed, progress=progress)
-    return instrument.render(phrase.notes, duration_s, seed=seed, progress=progress)
 
 
 def set_attributes(instrument: Instrument, attributes: Mapping[str, float | None]) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from after.midi import TempoChange
 from render.daw import Lane, make_engine, mix_lanes
-from render.timeline import TempoMap
+from render.tempo import TempoMap
 
 pytestmark = pytest.mark.host
 

@@ -5,7 +5,7 @@ from after.midi import TempoChange
 from render import daw
 from render.daw import TICKS_PER_BEAT, Lane, mix_lanes, tempo_curve
 from render.errors import RenderError
-from render.timeline import TempoMap
+from render.tempo import TempoMap
 
 RATE = 44100
 

@@ -8,7 +8,8 @@ from after.midi import Note
 from render.effects import Effect, load_effects
 from render.engine import RenderSettings, render_timeline
 from render.errors import TimbreError
-from render.timeline import Clip, TempoMap, Timeline, Track
+from render.tempo import TempoMap
+from render.timeline import Clip, Timeline, Track
 
 RATE = 44100
 

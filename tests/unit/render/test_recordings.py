@@ -11,11 +11,12 @@ from after.audio import read_audio, write_audio
 from after.cli import group
 from after.instrument import Instrument
 from after.midi import Note, write_midi
+from render.arrange import timeline_from_audio
 from render.effects import Effect
 from render.engine import RenderSettings, render_timeline
 from render.errors import TimbreError, TimelineError
 from render.timbres import parse_place, resolve_timbre
-from render.timeline import AudioClip, Clip, Timeline, Track, timeline_from_audio
+from render.timeline import AudioClip, Clip, Timeline, Track
 from tests.additive_instrument import AdditiveInstrument, Follower
 from tests.signals import impulse, sine
 from tests.tiny_instrument import make_tiny_instrument

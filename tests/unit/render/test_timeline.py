@@ -1,8 +1,10 @@
 import pytest
 
 from after.midi import Note, PedalEvent, Score, TempoChange
+from render.arrange import timeline_from_midi
 from render.errors import TimbreError, TimelineError
-from render.timeline import Clip, TempoMap, Timeline, Track, timeline_from_midi
+from render.tempo import TempoMap
+from render.timeline import Clip, Timeline, Track
 
 TIMBRES = ("cello_solo", "flute", "piano_grand")
 
