@@ -9,6 +9,7 @@ import click
 
 import render.cli
 from render.errors import OutputError, TimbreError
+from render.options import range_of
 
 MELODY, CHORDS = "demo.mid", "demo_chords.mid"
 
@@ -51,7 +52,7 @@ def _prefer(wanted: Sequence[str], timbres: Sequence[str]) -> list[str]:
 @click.command(epilog="Example: after demo --out out")
 @click.option("--out", type=_FOLDER, default="out", show_default=True, help="Folder to write to; made if need be.")
 @click.option("--instrument", type=_FILE, metavar="FILE", help="An instrument; default: the bundled one.")
-@click.option("--steps", type=render.cli.range_of("num_steps"), help="Sampler steps; default: the instrument's.")
+@click.option("--steps", type=range_of("num_steps"), help="Sampler steps; default: the instrument's.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
 @click.pass_context
 def command(ctx: click.Context, out: Path, instrument: Path | None, steps: int | None, seed: int) -> None:

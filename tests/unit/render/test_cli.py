@@ -9,8 +9,8 @@ from click.testing import CliRunner
 
 from after.cli import group
 from after.midi import Note, write_midi
-from render.cli import parse_timbre_for
 from render.errors import TimbreError
+from render.options import parse_timbre_for
 
 
 @pytest.fixture
