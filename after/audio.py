@@ -1,5 +1,6 @@
 """Audio files in and out, and sample-rate conversion; numpy only."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -49,15 +50,21 @@ def read_audio(path: str | Path, *, sample_rate: int | None = None, mono: bool =
 
 
 def write_audio(
-    path: str | Path, audio: NDArray[np.floating[Any]], sample_rate: int, *, subtype: str = "PCM_16"
+    path: str | Path,
+    audio: NDArray[np.floating[Any]],
+    sample_rate: int,
+    *,
+    subtype: str = "PCM_16",
+    tags: Mapping[str, str] | None = None,
 ) -> None:
     """Write one audio file atomically: a reader sees the old file or the whole new one.
 
     Args:
-        path: the suffix gives the format (.wav, .flac, .ogg, .aiff); parent folders are made.
+        path: the suffix gives the format (.wav, .flac, .ogg, .mp3, .aiff); parent folders are made.
         audio: [C, T] (or [T] for mono), full scale +-1; integer formats clip beyond it.
         sample_rate: in Hz.
-        subtype: libsndfile's sample format, for instance PCM_16, PCM_24, FLOAT.
+        subtype: libsndfile's sample format, for instance PCM_16, PCM_24, FLOAT; Ogg Vorbis and mp3 have their own.
+        tags: texts to keep in the file: `title`, `software`, `comment`, ... as libsndfile names them.
 
     Raises:
         AudioError: if the shape, the format or the place does not allow writing.
@@ -67,24 +74,31 @@ def write_audio(
     if channels_first.ndim != 2:
         raise AudioError(f"audio has shape {np.shape(audio)}; write_audio takes [channels, samples]")
     file_format = _format_of(path)
-    subtype = "VORBIS" if file_format == "OGG" else subtype
+    subtype = {"OGG": "VORBIS", "MP3": "MPEG_LAYER_III"}.get(file_format, subtype)
     if not soundfile.check_format(file_format, subtype):
         raise AudioError(f"{path.suffix} files cannot hold {subtype}; choose another subtype or suffix")
     try:
         with written_atomically(path) as temporary, temporary.open("wb") as stream:
-            _write_frames(stream, channels_first.T, sample_rate, subtype, file_format)
+            _write_frames(stream, channels_first.T, sample_rate, subtype, file_format, tags or {})
     except (soundfile.SoundFileError, OSError) as error:
         raise AudioError(f"{path} cannot be written ({error}); choose a folder you may write to") from error
 
 
 def _write_frames(
-    stream: BinaryIO, frames: NDArray[np.floating[Any]], sample_rate: int, subtype: str, file_format: str
+    stream: BinaryIO,
+    frames: NDArray[np.floating[Any]],
+    sample_rate: int,
+    subtype: str,
+    file_format: str,
+    tags: Mapping[str, str],
 ) -> None:
     """Write [T, C] frames in pieces: libsndfile's Vorbis encoder overruns its stack on a minute handed over at once."""
     num_channels = frames.shape[1]
     with soundfile.SoundFile(
         stream, "w", samplerate=sample_rate, channels=num_channels, subtype=subtype, format=file_format
     ) as file:
+        for name, text in tags.items():
+            setattr(file, name, text)
         for start in range(0, len(frames), WRITE_FRAMES):
             file.write(frames[start : start + WRITE_FRAMES])
 

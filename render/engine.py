@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from after.audio import resample
+from after.audio import FloatAudio, resample
 from render.automation import find_timbre, track_automation
 from render.effects import apply_effects
 from render.errors import TimelineError
 from render.level import protect_peak
+from render.loudness import match_loudness
 from render.mixer import Mixer
 from render.tail import fade_out, trim_tail
 from render.timeline import Bus, Timeline, Track
@@ -35,6 +35,8 @@ class RenderSettings:
         seed: of the first track; the others' follow.
         tail_s: how long instruments may ring after the end.
         normalize: bring the peak to -1 dBFS.
+        loudness_lufs: bring the loudness there instead; None leaves it.
+        true_peak_dbtp: which the peak does not exceed then.
         block_size: of the graph.
         attributes: go to the instruments (`num_steps`, `guidance_timbre`, ...).
         keep_stems: whether stems are wanted.
@@ -45,6 +47,8 @@ class RenderSettings:
     seed: int = 0
     tail_s: float = 3.0
     normalize: bool = False
+    loudness_lufs: float | None = None
+    true_peak_dbtp: float = -1.0
     block_size: int = 512
     attributes: Mapping[str, float | None] = field(default_factory=dict)
     keep_stems: bool = False
@@ -56,10 +60,10 @@ class RenderSettings:
 class RenderResult:
     """audio [2, T] float32 at `sample_rate`, remarks for the user, and, if they were wanted, stems by track [2, T]."""
 
-    audio: NDArray[np.float32]
+    audio: FloatAudio
     sample_rate: int
     remarks: tuple[str, ...] = ()
-    stems: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    stems: Mapping[str, FloatAudio] = field(default_factory=dict)
 
 
 def render_timeline(
@@ -112,8 +116,8 @@ def render_timeline(
 
 
 def _finish(
-    mastered: NDArray[np.float32],
-    stems: Mapping[str, NDArray[np.float32]],
+    mastered: FloatAudio,
+    stems: Mapping[str, FloatAudio],
     settings: RenderSettings,
     sample_rate: int,
     keep_samples: int,
@@ -127,11 +131,20 @@ def _finish(
         whole = _lengthened(mastered, round(settings.to_s * sample_rate))
         stems = {name: _lengthened(stem, whole.shape[1]) for name, stem in stems.items()}
     wanted = whole[:, first:]
-    audio, remark = protect_peak(wanted, normalize=settings.normalize)
+    audio, remark = _levelled(wanted, settings, sample_rate)
     peak, new_peak = (float(np.abs(x).max(initial=0.0)) for x in (wanted, audio))
     gain = np.float32(new_peak / peak if peak > 0.0 else 1.0)
     scaled = {name: stem[:, first:] * gain for name, stem in stems.items()}
     return RenderResult(audio, sample_rate, (remark,) if remark else (), scaled)
+
+
+def _levelled(audio: FloatAudio, settings: RenderSettings, sample_rate: int) -> tuple[FloatAudio, str | None]:
+    """Bring the mix to the level that is wanted; gives it with a remark."""
+    if settings.loudness_lufs is None:
+        return protect_peak(audio, normalize=settings.normalize)
+    return match_loudness(
+        audio, sample_rate, target_lufs=settings.loudness_lufs, max_true_peak_dbtp=settings.true_peak_dbtp
+    )
 
 
 def _check_players(timeline: Timeline, players: Mapping[Path | None, Instrument]) -> None:
@@ -153,7 +166,7 @@ def _perform(
     *,
     seed: int,
     progress: Callable[[float], None] | None,
-) -> NDArray[np.float32]:
+) -> FloatAudio:
     """Let a track be played, at its instrument's rate."""
     set_attributes(player, settings.attributes)
     automate = track_automation(track, player)
@@ -163,12 +176,12 @@ def _perform(
     return perform(player, phrases, timbre, num_samples, seed=seed, automate=automate, progress=progress)
 
 
-def _fitted(audio: NDArray[np.float32], audio_rate: int, sample_rate: int, num_samples: int) -> NDArray[np.float32]:
+def _fitted(audio: FloatAudio, audio_rate: int, sample_rate: int, num_samples: int) -> FloatAudio:
     """Bring audio [1, T] to the rate and the length of the mix."""
     return _lengthened(resample(audio, audio_rate, sample_rate), num_samples)
 
 
-def _lengthened(audio: NDArray[np.float32], num_samples: int) -> NDArray[np.float32]:
+def _lengthened(audio: FloatAudio, num_samples: int) -> FloatAudio:
     """Cut audio [C, T], or add silence to it, to a length."""
     return np.pad(audio[:, :num_samples], ((0, 0), (0, max(0, num_samples - audio.shape[1]))))
 

@@ -14,7 +14,8 @@ from render.arrange import AUTO_TIMBRE, timeline_from_audio, timeline_from_midi
 from render.effects import load_effects
 from render.engine import Progress, RenderResult, RenderSettings, check_kind, render_timeline
 from render.errors import RenderError, TimbreError
-from render.session.build import build_session, session_files
+from render.output import describe_render
+from render.session.build import build_session, read_session, session_files
 from render.source import Recording, read_source
 from render.timeline import Timeline
 
@@ -94,6 +95,19 @@ def render_job(prepared: Prepared, progress: Progress | None = None) -> RenderRe
     return render_timeline(prepared.timeline, prepared.instrument, prepared.settings, progress, others=prepared.others)
 
 
+def tags_of(prepared: Prepared) -> dict[str, str]:
+    """Give what the file of a render says of where it comes from.
+
+    Raises:
+        OSError: if a file cannot be read any more.
+    """
+    folder = prepared.job.source.parent if is_session(prepared.job.source) else Path()
+    named = {name if name is None else folder / name for name in prepared.others}
+    own = read_session(prepared.job.source).instrument if is_session(prepared.job.source) else prepared.job.instrument
+    hashes = [_instrument_hash(path) for path in (own if own is None else folder / own, *named)]
+    return describe_render(prepared.settings.seed, job_hash(prepared.job), hashes)
+
+
 def job_hash(job: Job) -> str:
     """Give what names the audio of a job: the same for the same package, settings and contents of files, in hex.
 
@@ -130,7 +144,8 @@ def _prepare_session(job: Job, load: InstrumentLoader) -> Prepared:
 
 def _said_beside(settings: RenderSettings) -> dict[str, Any]:
     """Give what may be said beside a session: the level, and whether stems are wanted."""
-    return {"normalize": settings.normalize, "keep_stems": settings.keep_stems, "block_size": settings.block_size}
+    names = ("normalize", "loudness_lufs", "true_peak_dbtp", "keep_stems", "block_size")
+    return {name: getattr(settings, name) for name in names}
 
 
 def _timeline(source: "Score | Recording", job: Job, instrument: "Instrument") -> Timeline:

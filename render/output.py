@@ -1,6 +1,10 @@
 """Where the audio goes: checked before the minutes of rendering, written whole or not at all."""
 
+import json
+import re
 import tempfile
+from collections.abc import Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 
 from after.audio import write_audio
@@ -11,7 +15,8 @@ from render.errors import OutputError
 BIT_DEPTHS = (16, 24, 32)
 
 _SUBTYPES = {16: "PCM_16", 24: "PCM_24", 32: "FLOAT"}
-_SUFFIXES = (".wav", ".flac", ".ogg")
+_NO_FILE_NAME = re.compile(r"[^\w .+-]+")
+_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 
 
 def check_output(path: Path, *, bit_depth: int, force: bool = False) -> None:
@@ -57,18 +62,59 @@ def check_picture(path: Path, *, force: bool = False) -> None:
     check_place(path, force=force)
 
 
-def write_render(path: Path, result: RenderResult, *, bit_depth: int) -> None:
+def write_render(path: Path, result: RenderResult, *, bit_depth: int, tags: Mapping[str, str] | None = None) -> None:
     """Write a render atomically, in the format of the suffix.
 
     Args:
-        path: .wav, .flac or .ogg.
+        path: .wav, .flac, .ogg or .mp3.
         result: from `render_timeline`.
-        bit_depth: 16 or 24 bits (integer), or 32 (float, wav only); Ogg Vorbis ignores it.
+        bit_depth: 16 or 24 bits (integer), or 32 (float, wav only); Ogg Vorbis and mp3 ignore it.
+        tags: see `describe_render`.
 
     Raises:
         OutputError: if the file cannot be written after all.
     """
     try:
-        write_audio(path, result.audio, result.sample_rate, subtype=_SUBTYPES[bit_depth])
+        write_audio(path, result.audio, result.sample_rate, subtype=_SUBTYPES[bit_depth], tags=tags)
     except (AudioError, OSError) as error:
         raise OutputError(str(error)) from error
+
+
+def stem_paths(folder: Path, names: Sequence[str], suffix: str) -> dict[str, Path]:
+    """Give the files of stems by their names, which may hold what file names may not.
+
+    Raises:
+        OutputError: if two names would be one file.
+    """
+    paths = {name: folder / f"{_NO_FILE_NAME.sub('_', name).strip() or 'stem'}{suffix}" for name in names}
+    if len({path.name.lower() for path in paths.values()}) < len(paths):
+        raise OutputError(f"the stems {', '.join(names)} cannot all be told apart as files; name the tracks otherwise")
+    return paths
+
+
+def write_stems(
+    folder: Path, result: RenderResult, *, suffix: str, bit_depth: int, tags: Mapping[str, str] | None = None
+) -> list[Path]:
+    """Write the stems of a render into a folder, which is made if need be; gives their paths.
+
+    Raises:
+        OutputError: if a file cannot be written after all.
+    """
+    paths = stem_paths(folder, list(result.stems), suffix)
+    for name, path in paths.items():
+        stem = RenderResult(result.stems[name], result.sample_rate)
+        write_render(path, stem, bit_depth=bit_depth, tags={**(tags or {}), "title": name})
+    return list(paths.values())
+
+
+def describe_render(seed: int, job: str, instruments: Sequence[str]) -> dict[str, str]:
+    """Give what an audio file says of where it comes from: the package, and as JSON what it takes to make it again.
+
+    Args:
+        seed: of the noise.
+        job: its hash.
+        instruments: the hashes of the instruments' files.
+    """
+    version = metadata.version("after-synth")
+    values = {"seed": seed, "job": job, "instruments": list(instruments), "version": version}
+    return {"software": f"AFTER {version}", "comment": json.dumps(values)}

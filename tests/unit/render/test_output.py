@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,7 @@ import soundfile
 
 from render.engine import RenderResult
 from render.errors import OutputError
-from render.output import check_output, check_picture, check_place, write_render
+from render.output import check_output, check_picture, check_place, describe_render, write_render, write_stems
 
 AUDIO = (np.random.default_rng(0).uniform(-0.9, 0.9, (2, 3001))).astype(np.float32)
 RESULT = RenderResult(AUDIO, 44100)
@@ -21,6 +22,7 @@ RESULT = RenderResult(AUDIO, 44100)
         ("a.FLAC", 16, "PCM_16", 2**-15),
         ("a.flac", 24, "PCM_24", 2**-23),
         ("a.ogg", 24, "VORBIS", None),
+        ("a.mp3", 24, "MPEG_LAYER_III", None),
     ],
 )
 def test_every_format_reads_back(tmp_path, name, bit_depth, subtype, tolerance):
@@ -29,7 +31,7 @@ def test_every_format_reads_back(tmp_path, name, bit_depth, subtype, tolerance):
     write_render(path, RESULT, bit_depth=bit_depth)
     frames, sample_rate = soundfile.read(path, always_2d=True, dtype="float32")
     assert sample_rate == 44100
-    assert frames.shape == (3001, 2)
+    assert frames.shape == (3001, 2) or name == "a.mp3"
     assert soundfile.info(path).subtype == subtype
     if tolerance is not None:
         assert np.abs(frames.T - AUDIO).max() <= tolerance
@@ -88,3 +90,21 @@ def test_a_picture_needs_the_suffix_of_one():
     check_picture(Path("notes.png"))
     with pytest.raises(OutputError, match=r"use \.png"):
         check_picture(Path("notes.pdf"))
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg", ".mp3"])
+def test_a_file_says_where_it_comes_from(tmp_path, suffix):
+    tags = describe_render(7, "abc", ["def"])
+    write_render(tmp_path / f"a{suffix}", RESULT, bit_depth=16, tags=tags)
+    with soundfile.SoundFile(tmp_path / f"a{suffix}") as file:
+        said = json.loads(file.copy_metadata()["comment"])
+    assert (said["seed"], said["job"], said["instruments"]) == (7, "abc", ["def"])
+
+
+def test_stems_are_files_of_their_names(tmp_path):
+    result = RenderResult(AUDIO, 44100, (), {"lead / channel 1": AUDIO, "Bass": 0.5 * AUDIO})
+    paths = write_stems(tmp_path / "stems", result, suffix=".wav", bit_depth=32)
+    assert [path.name for path in paths] == ["lead _ channel 1.wav", "Bass.wav"]
+    np.testing.assert_array_equal(soundfile.read(paths[1], dtype="float32")[0].T, 0.5 * AUDIO)
+    with pytest.raises(OutputError, match="told apart"):
+        write_stems(tmp_path, RenderResult(AUDIO, 44100, (), {"a/b": AUDIO, "a:b": AUDIO}), suffix=".wav", bit_depth=16)
