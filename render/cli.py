@@ -1,8 +1,8 @@
-"""`after render`: a MIDI file or a recording and a timbre in, an audio file out."""
+"""`after render`: a MIDI file or a recording and a timbre, or a session, in; an audio file out."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ Examples:
   after render song.mid --timbre cello -o out.wav
   after render quartet.mid --timbre-for 1=violin --timbre-for 4=cello --effects room
   after render humming.wav --instrument follower.ts --timbre 0.3,-0.5 -o out.wav
+  after render session.toml --stems stems --loudness -16 -o out.flac
 """
 
 
@@ -46,6 +47,9 @@ class RenderOptions:
     tail_seconds: float
     bit_depth: str
     normalize: bool
+    loudness: float | None
+    true_peak: float
+    stems: Path | None
     picture: Path | None
     list_timbres: bool
 
@@ -59,9 +63,17 @@ class RenderOptions:
     "--out",
     type=_FILE,
     metavar="FILE",
-    help="Where to write: .wav, .flac or .ogg; default: INPUT's name, .wav, here; of a recording NAME_rendered.wav.",
+    help="Where to write: .wav, .flac, .ogg or .mp3; default: INPUT's name, .wav, here; of a recording "
+    "NAME_rendered.wav.",
 )
 @click.option("--force", is_flag=True, help="Replace files that exist.")
+@click.option(
+    "--stems",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Also write each track and bus by itself, in the format of --out; before the effects on the mix they add up "
+    "to it.",
+)
 @click.option("--picture", type=_FILE, metavar="FILE.png", help="Also draw the spectrogram, with the notes.")
 @click.option("--list-timbres", is_flag=True, help="Print the instrument's timbres and stop.")
 @click.pass_obj
@@ -69,7 +81,8 @@ def command(loader: "InstrumentLoader | None", /, **arguments: Any) -> None:
     """Render INPUT with an instrument: a MIDI file, or a recording where the instrument is played by audio.
 
     All tracks and channels of a MIDI file are played, each channel by its own performer; the sustain pedal and tempo
-    changes are honoured. The drum channel (10) is left out. A recording may have any rate and number of channels.
+    changes are honoured. The drum channel (10) is left out. A recording may have any rate and number of channels. A
+    session (.toml) says itself what plays, when, in which timbres and through which effects: see docs/sessions.md.
     """
     options = RenderOptions(**arguments)
     if options.list_timbres:
@@ -79,28 +92,37 @@ def command(loader: "InstrumentLoader | None", /, **arguments: Any) -> None:
             click.echo(name)
         return
     if options.source is None:
-        raise RenderError("no MIDI file was given, nor a recording: after render song.mid -o song.wav")
+        raise RenderError("no MIDI file was given, nor a recording or session: after render song.mid -o song.wav")
     _render(options, options.source, loader)
 
 
 def _render(options: RenderOptions, path: Path, load: "InstrumentLoader | None") -> None:
     """Check everything that can be checked, then render and write."""
-    from render.job import load_instrument, prepare_job, render_job
-    from render.output import check_output, check_picture, write_render
+    from render.job import load_instrument, prepare_job, render_job, tags_of
+    from render.output import check_output, check_picture, write_render, write_stems
 
     bit_depth = int(options.bit_depth)
     out = _output(options, path)
     check_output(out, bit_depth=bit_depth, force=options.force)
     if options.picture is not None:
         check_picture(options.picture, force=options.force)
-    prepared = prepare_job(make_job(path, asdict(options)), load or load_instrument)
+    job = make_job(path, asdict(options))
+    job = replace(job, settings=replace(job.settings, keep_stems=options.stems is not None))
+    prepared = prepare_job(job, load or load_instrument)
+    tags = tags_of(prepared)
+    if options.stems is not None:
+        _check_stems(options.stems, prepared.timeline, out.suffix, force=options.force)
     _say(prepared.timeline.remarks)
     with _progress_bar() as progress:
         result = render_job(prepared, progress)
-    write_render(out, result, bit_depth=bit_depth)
+    if options.stems is not None:
+        write_stems(options.stems, result, suffix=out.suffix, bit_depth=bit_depth, tags=tags)
+    write_render(out, result, bit_depth=bit_depth, tags=tags)
     _say(result.remarks)
     seconds = result.audio.shape[-1] / result.sample_rate
     click.echo(f"{out}: {seconds:.2f} s, {result.audio.shape[0]} channels, {result.sample_rate} Hz")
+    if options.stems is not None:
+        click.echo(f"{options.stems}: {len(result.stems)} stems")
     if options.picture is not None:
         _draw(options.picture, prepared.timeline, result)
 
@@ -108,12 +130,29 @@ def _render(options: RenderOptions, path: Path, load: "InstrumentLoader | None")
 def _output(options: RenderOptions, path: Path) -> Path:
     """Settle on where to write; what is rendered is never replaced."""
     from render.errors import OutputError
+    from render.job import is_session
     from render.source import is_midi
 
-    out = options.out or Path(f"{path.stem}{'' if is_midi(path) else '_rendered'}.wav")
+    ending = "" if is_midi(path) or is_session(path) else "_rendered"
+    out = options.out or Path(f"{path.stem}{ending}.wav")
     if out.exists() and path.exists() and out.samefile(path):
         raise OutputError(f"{out} is what is rendered; write elsewhere with --out")
     return out
+
+
+def _check_stems(folder: Path, timeline: "Timeline", suffix: str, *, force: bool) -> None:
+    """Make the folder, and make sure that what will be written there can be."""
+    from render.errors import OutputError
+    from render.output import check_place, stem_paths
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {folder}: {error.strerror}; choose another with --stems") from error
+    tracks = [track.name for track in timeline.tracks if not track.mix.output]
+    names = tracks + [bus.name for bus in timeline.buses if not bus.mix.output]
+    for path in stem_paths(folder, names, suffix).values():
+        check_place(path, force=force)
 
 
 def _draw(path: Path, timeline: "Timeline", result: "RenderResult") -> None:

@@ -73,6 +73,7 @@ def command(ctx: click.Context, out: Path, instrument: Path | None, steps: int |
                 render.cli.command,
                 source=midi_file,
                 timbre=piece.timbre,
+                instrument=instrument,
                 out=out / f"{piece.stem}.wav",
                 picture=out / f"{piece.stem}.png",
                 steps=steps,

@@ -94,6 +94,20 @@ _OPTIONS: dict[str, Callable[[Any], Any]] = {
         is_flag=True,
         help="Bring the peak to -1 dBFS; without it the level changes only if the mix would clip.",
     ),
+    "loudness": click.option(
+        "--loudness",
+        type=click.FloatRange(-60, 0),
+        metavar="LUFS",
+        help="Bring the loudness there instead, such as -16, as far as --true-peak allows.",
+    ),
+    "true_peak": click.option(
+        "--true-peak",
+        type=click.FloatRange(-20, 0),
+        default=-1.0,
+        show_default=True,
+        metavar="DBTP",
+        help="With --loudness: what the peak, between samples too, does not exceed.",
+    ),
 }
 
 JOB_OPTIONS = ("timbre", *_OPTIONS)
@@ -126,7 +140,7 @@ def make_job(source: Path, values: Mapping[str, Any]) -> "Job":
     """Turn the values of the options into a job.
 
     Args:
-        source: a MIDI file or a recording.
+        source: a MIDI file, a recording or a session.
         values: by the names in `JOB_OPTIONS`; others are ignored.
 
     Raises:
@@ -145,6 +159,8 @@ def make_job(source: Path, values: Mapping[str, Any]) -> "Job":
             seed=values["seed"],
             tail_s=values["tail_seconds"],
             normalize=values["normalize"],
+            loudness_lufs=values["loudness"],
+            true_peak_dbtp=values["true_peak"],
             attributes={
                 attribute: values[option] for option, attribute in ATTRIBUTES.items() if values[option] is not None
             },
