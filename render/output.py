@@ -25,11 +25,20 @@ def check_output(path: Path, *, bit_depth: int, force: bool = False) -> None:
     Raises:
         OutputError: if the format, the bit depth, the folder or an existing file stands in the way.
     """
+    check_format(path, bit_depth=bit_depth)
+    check_place(path, force=force)
+
+
+def check_format(path: Path, *, bit_depth: int) -> None:
+    """Make sure that the suffix of a path names a format that can be written.
+
+    Raises:
+        OutputError: if it does not, or the format does not hold so many bits.
+    """
     if path.suffix.lower() not in _SUFFIXES:
         raise OutputError(f"{path} has no audio suffix that can be written; use {', '.join(_SUFFIXES)}")
     if path.suffix.lower() == ".flac" and bit_depth == 32:
         raise OutputError(f"{path}: flac holds 16 or 24 bits, not 32; use --bit-depth 24 or a .wav file")
-    check_place(path, force=force)
 
 
 def check_place(path: Path, *, force: bool = False) -> None:

@@ -5,20 +5,19 @@ path everywhere), and must find the inputs under the same paths. Nodes share no 
 to its own disk and sends the file back.
 """
 
-import fcntl
 import os
-import shutil
 import socket
 import tempfile
 import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from after.data.pool.scratch import scratch_folder
 from after.errors import DataError
 
 Item = TypeVar("Item")
@@ -187,20 +186,9 @@ def _work_on_node(work: Callable[[Any], Result], item: Any) -> Iterator[tuple[Re
                     yield piece
 
 
-@contextmanager
-def _node_folder() -> Iterator[Path]:
-    """Give a folder on this node's disk; those of processes that were killed are deleted.
-
-    Each folder holds a file that its process keeps locked, which the system unlocks at the process's end.
-    """
-    for path in Path(tempfile.gettempdir()).glob(f"{_FOLDER_PREFIX}*/lock"):
-        with suppress(OSError), path.open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(path.parent, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=_FOLDER_PREFIX) as folder, Path(folder, "new").open("wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        Path(folder, "new").rename(Path(folder, "lock"))
-        yield Path(folder)
+def _node_folder() -> AbstractContextManager[Path]:
+    """Give a folder on this node's disk."""
+    return scratch_folder(Path(tempfile.gettempdir()), _FOLDER_PREFIX)
 
 
 def _import_ray() -> Any:
