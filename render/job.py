@@ -16,7 +16,7 @@ from render.engine import Progress, RenderResult, RenderSettings, check_kind, re
 from render.errors import RenderError, TimbreError
 from render.output import describe_render
 from render.session.build import build_session, read_session, session_files
-from render.source import Recording, read_source
+from render.source import Recording, read_source, write_down
 from render.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class Job:
         timbre_for: the same by MIDI channel, counted from 0; goes before `timbre`.
         instrument: its file; None for the bundled one.
         effects: on the mix: a preset's name or a file.
+        transcribe: whether a recording becomes notes where the instrument is played by notes.
         settings: seed, tail, level, attributes of the instrument.
     """
 
@@ -48,6 +49,7 @@ class Job:
     timbre_for: tuple[tuple[int, str], ...] = ()
     instrument: Path | None = None
     effects: str = "none"
+    transcribe: bool = False
     settings: RenderSettings = field(default_factory=RenderSettings)
 
 
@@ -81,6 +83,8 @@ def prepare_job(job: Job, load: InstrumentLoader = load_instrument) -> Prepared:
     source = read_source(job.source)
     effects = load_effects(job.effects)
     instrument = load(job.instrument)
+    if isinstance(source, Recording) and job.transcribe and not instrument.plays_audio:
+        source = write_down(source, job.source)
     is_recording = isinstance(source, Recording)
     check_kind(instrument, with_notes=not is_recording, with_audio=is_recording)
     return Prepared(job, replace(_timeline(source, job, instrument), effects=effects), instrument, job.settings)

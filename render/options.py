@@ -49,7 +49,8 @@ _OPTIONS: dict[str, Callable[[Any], Any]] = {
         default="none",
         show_default=True,
         metavar="NAME|FILE.toml",
-        help="Effects on the mix: none, clean, room, plate, wide or a file of [[effect]] tables in pedalboard's words.",
+        help="Effects on the mix: none, clean, room, plate, tape, wide, or a file of [[effect]] tables in pedalboard's "
+        "words.",
     ),
     "seed": click.option(
         "--seed",

@@ -45,6 +45,21 @@ def read_source(path: Path) -> Score | Recording:
     return Recording(audio, sample_rate)
 
 
+def write_down(recording: Recording, path: Path) -> Score:
+    """Find the notes of a recording, polyphony included (Basic Pitch).
+
+    Raises:
+        RenderError: if there are none.
+        CheckpointError: if Basic Pitch's network or ONNX Runtime is not installed.
+    """
+    from after.features.transcription import transcribe
+
+    notes = transcribe(recording.audio, recording.sample_rate)
+    if not notes:
+        raise RenderError(f"no notes were found in {path}: give a recording of pitched sound, or a MIDI file")
+    return Score(notes, duration_s=recording.audio.shape[1] / recording.sample_rate)
+
+
 def is_midi(path: Path) -> bool:
     """Tell by its suffix, or else its content, whether a file is MIDI; one that does not exist is not."""
     if path.suffix.lower() in _MIDI_SUFFIXES:

@@ -8,8 +8,9 @@ import pytest
 
 from after.audio import write_audio
 from render.engine import RenderSettings
-from render.errors import TimbreError
+from render.errors import RenderError, TimbreError, TimelineError
 from render.job import Job, job_hash, prepare_job, render_job
+from tests.unit.data.audio_folder import sine
 
 
 @pytest.fixture
@@ -56,3 +57,24 @@ def test_a_job_is_checked_before_it_is_rendered(song: Path, instrument: object) 
     prepared = prepare_job(Job(source=song, timbre="flute"), lambda path: instrument)  # type: ignore[arg-type, return-value]
     assert [track.timbre for track in prepared.timeline.tracks] == ["flute", "flute"]
     assert np.abs(render_job(prepared).audio).max() > 0
+
+
+def test_a_recording_becomes_notes_for_an_instrument_that_is_played_by_notes(
+    tmp_path: Path, instrument: object
+) -> None:
+    """Four tones of which the notes are known; the additive instrument shows which notes it was given."""
+    tones = [
+        sum(sine(440 * 2 ** ((pitch - 69) / 12) * h, 0.5, level=0.2 / h) for h in (1, 2, 3))
+        for pitch in (60, 64, 67, 72)
+    ]
+    write_audio(tmp_path / "voice.wav", np.concatenate(tones)[None].astype(np.float32), 44100)
+    job = Job(source=tmp_path / "voice.wav", timbre="flute", transcribe=True)
+    prepared = prepare_job(job, lambda path: instrument)  # type: ignore[arg-type, return-value]
+    notes = prepared.timeline.tracks[0].notes()
+    assert [note.pitch for note in notes] == [60, 64, 67, 72]
+    assert [note.onset_s for note in notes] == pytest.approx([0.0, 0.5, 1.0, 1.5], abs=0.06)
+    write_audio(tmp_path / "hush.wav", np.zeros((1, 44100), dtype=np.float32), 44100)
+    with pytest.raises(RenderError, match="no notes were found"):
+        prepare_job(replace(job, source=tmp_path / "hush.wav"), lambda path: instrument)  # type: ignore[arg-type, return-value]
+    with pytest.raises(TimelineError, match="played by notes, not by audio"):
+        prepare_job(replace(job, transcribe=False), lambda path: instrument)  # type: ignore[arg-type, return-value]
