@@ -4,7 +4,7 @@ notes or audio --instrument--> [1, T] --mixer: effects, gain, pan, buses--> [2, 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from render.errors import TimelineError
 from render.level import protect_peak
 from render.loudness import match_loudness
 from render.mixer import Mixer
+from render.stopwatch import Stopwatch
 from render.tail import fade_out, trim_tail
 from render.timeline import Bus, Timeline, Track
 from render.voices import Instrument, Passage, Phrase, make_passage, perform, set_attributes, split_phrases
@@ -58,12 +59,21 @@ class RenderSettings:
 
 @dataclass(frozen=True, slots=True)
 class RenderResult:
-    """audio [2, T] float32 at `sample_rate`, remarks for the user, and, if they were wanted, stems by track [2, T]."""
+    """What was rendered.
+
+    Attributes:
+        audio: [2, T] float32.
+        sample_rate: Hz.
+        remarks: for the user.
+        stems: by track and bus [2, T], if they were wanted.
+        seconds: that instruments, the mix, the master's effects and the level took.
+    """
 
     audio: FloatAudio
     sample_rate: int
     remarks: tuple[str, ...] = ()
     stems: Mapping[str, FloatAudio] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 def render_timeline(
@@ -101,18 +111,26 @@ def render_timeline(
     total_samples = played_samples + (round(EFFECT_TAIL_S * sample_rate) if has_effects else 0)
 
     mixer = Mixer(timeline.tempo_map, total_samples, sample_rate, settings.block_size, keep_stems=settings.keep_stems)
+    watch = Stopwatch()
     whole_s = sum(track.end_s + settings.tail_s for track in timeline.tracks)
     done_s = 0.0
     for index, track in enumerate(timeline.tracks):
         player = players[track.instrument]
         report = _reporter(progress, track.name, done_s, whole_s)
         seed, duration_s = settings.seed + index, played_samples / sample_rate
-        audio = _perform(track, player, settings, duration_s, seed=seed, progress=report)
-        mixer.add(track, _fitted(audio, player.sample_rate, sample_rate, total_samples))
+        with watch("instruments"):
+            audio = _perform(track, player, settings, duration_s, seed=seed, progress=report)
+        with watch("mix"):
+            mixer.add(track, _fitted(audio, player.sample_rate, sample_rate, total_samples))
         done_s += track.end_s + settings.tail_s
 
-    mastered = apply_effects(mixer.finish(timeline.buses), timeline.effects, sample_rate)
-    return _finish(mastered, mixer.stems, settings, sample_rate, keep_samples)
+    with watch("mix"):
+        mix = mixer.finish(timeline.buses)
+    with watch("master"):
+        mastered = apply_effects(mix, timeline.effects, sample_rate)
+    with watch("level"):
+        result = _finish(mastered, mixer.stems, settings, sample_rate, keep_samples)
+    return replace(result, seconds=watch.seconds())
 
 
 def _finish(
