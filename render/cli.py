@@ -38,6 +38,7 @@ class RenderOptions:
     out: Path | None
     force: bool
     effects: str
+    transcribe: bool
     seed: int
     steps: int | None
     guidance_structure: float | None

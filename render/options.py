@@ -52,6 +52,11 @@ _OPTIONS: dict[str, Callable[[Any], Any]] = {
         help="Effects on the mix: none, clean, room, plate, tape, wide, or a file of [[effect]] tables in pedalboard's "
         "words.",
     ),
+    "transcribe": click.option(
+        "--transcribe",
+        is_flag=True,
+        help="Write down the notes of a recording (Basic Pitch) where the instrument is played by notes.",
+    ),
     "seed": click.option(
         "--seed",
         type=click.IntRange(0, 2**31 - 1),
@@ -156,6 +161,7 @@ def make_job(source: Path, values: Mapping[str, Any]) -> "Job":
         timbre_for=tuple(parse_timbre_for(values["timbre_for"]).items()),
         instrument=values["instrument"],
         effects=values["effects"],
+        transcribe=values["transcribe"],
         settings=RenderSettings(
             seed=values["seed"],
             tail_s=values["tail_seconds"],

@@ -51,7 +51,7 @@ def command(ctx: click.Context, /, inputs: tuple[str, ...], jobs: Path | None, o
     """Render every INPUT: files, folders, or quoted patterns such as "stems/**/*.mid".
 
     The tree below what the inputs have in common is kept in DIR; of several timbres, each has its own folder in DIR.
-    A folder gives its MIDI files, or where it has none, its recordings.
+    A folder gives its MIDI files, or where it has none or with --transcribe, its recordings.
 
     The same command again renders only what is missing or has changed: the file, the instrument, a setting. An output
     that was changed since is left alone and named. A file that cannot be rendered costs its own render only. Exit
@@ -93,7 +93,9 @@ def _items(
     if jobs is None:
         if not inputs:
             raise RenderError("nothing to render was given: name files, folders or patterns, or a job file with --jobs")
-        return items_of_inputs(find_inputs(inputs, records.has), options, records.folder)
+        return items_of_inputs(
+            find_inputs(inputs, records.has, only_recordings=options["transcribe"]), options, records.folder
+        )
     if inputs:
         raise RenderError("both INPUT and --jobs were given; a job file names its sources itself")
     columns = {param.name: param for param in ctx.command.params if param.name in ROW_OPTIONS}

@@ -19,7 +19,7 @@ class Inputs:
     root: Path
 
 
-def find_inputs(texts: Sequence[str], is_output: Callable[[Path], bool]) -> Inputs:
+def find_inputs(texts: Sequence[str], is_output: Callable[[Path], bool], *, only_recordings: bool = False) -> Inputs:
     """Find what files, folders and patterns (`**` is any depth) name.
 
     A file is taken whatever it is. A folder gives its MIDI files at any depth, or where it has none, its recordings; a
@@ -30,6 +30,7 @@ def find_inputs(texts: Sequence[str], is_output: Callable[[Path], bool]) -> Inpu
     Args:
         texts: from the command line.
         is_output: tells whether a file is an output of an earlier batch.
+        only_recordings: leaves MIDI files in folders alone.
 
     Raises:
         RenderError: if one names nothing.
@@ -37,7 +38,7 @@ def find_inputs(texts: Sequence[str], is_output: Callable[[Path], bool]) -> Inpu
     found: dict[Path, None] = {}
     roots = []
     for text in texts:
-        root, paths = _find(text, is_output)
+        root, paths = _find(text, is_output, only_recordings)
         if not paths:
             raise RenderError(_nothing(text))
         roots.append(root)
@@ -55,13 +56,14 @@ def absolute(path: Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100 - Path.absolute leaves `..` in it
 
 
-def _find(text: str, is_output: Callable[[Path], bool]) -> tuple[Path, list[Path]]:
+def _find(text: str, is_output: Callable[[Path], bool], only_recordings: bool) -> tuple[Path, list[Path]]:
     """Give the root and the files, in order, of one text."""
     path = absolute(Path(text))
     if path.is_dir():
         below = [found for found in _matches(f"{escape(str(path))}/**") if not is_output(found)]
         recordings = [found for found in below if _is_recording(found)]
-        return path, [found for found in below if _is_midi(found)] or recordings
+        scores = [] if only_recordings else [found for found in below if _is_midi(found)]
+        return path, scores or recordings
     if path.exists() or not has_magic(text):
         return path.parent, [path] if path.is_file() else []
     fixed = path
