@@ -127,7 +127,7 @@ def timbre_option(*, several: bool = False) -> Callable[[F], F]:
         "--timbre",
         multiple=several,
         default=("auto",) if several else "auto",
-        show_default="auto" if several else True,
+        show_default=True,
         metavar="NAME|FILE|X,Y",
         help="Timbre of every channel: a name of the instrument (part of it is enough), an audio file, a place on the "
         "map of timbres, or auto for the one nearest to each channel's General MIDI program (of a recording: the "

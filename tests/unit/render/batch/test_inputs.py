@@ -67,6 +67,11 @@ def test_a_folder_without_midi_gives_its_recordings() -> None:
     assert found("takes") == (["takes/a.wav", "takes/b.flac"], "takes")
 
 
+def test_a_folder_gives_recordings_alone_if_they_are_wanted() -> None:
+    inputs = find_inputs(["stems"], lambda path: False, only_recordings=True)
+    assert [path.name for path in inputs.sources] == ["e.wav"]
+
+
 def test_outputs_of_a_batch_are_no_inputs_unless_they_are_named() -> None:
     written = ("stems/a.mid",)
     assert "stems/a.mid" not in found("stems", outputs=written)[0]
