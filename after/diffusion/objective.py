@@ -72,10 +72,15 @@ class Objective(nn.Module):
         """Give x_t of [B, L, D] pairs at t [B] or a scalar."""
         return per_item(self.alpha(t), data) * data + per_item(self.sigma(t), data) * noise
 
-    def loss(self, prediction: Tensor, data: Tensor, noise: Tensor, t: Tensor) -> Tensor:
-        """Give the weighed mean squared error of predictions [B, L, D] at t [B]; scalar."""
+    def loss(self, prediction: Tensor, data: Tensor, noise: Tensor, t: Tensor, level_weight: float = 1.0) -> Tensor:
+        """Give the weighed mean squared error of predictions [B, L, D] at t [B]; scalar.
+
+        `level_weight` is that of the first latent, which many codecs keep for the level: one of many for the
+        network, but heard in all the others.
+        """
         error = (prediction.float() - self.target(data, noise, t)).square()
-        return (per_item(self.weight(t), error) * error).mean()
+        error = per_item(self.weight(t), error) * error
+        return error.mean() + (level_weight - 1.0) * error[:, :, 0].mean() / error.size(2)
 
 
 def per_item(value: Tensor, like: Tensor) -> Tensor:

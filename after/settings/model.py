@@ -105,6 +105,8 @@ class DiffusionTrainingSettings:
         crop_frames: latent frames per item.
         timbre_frames: latent frames of the other excerpt that gives the timbre.
         timbre_from: where that comes from: another recording of the same `group`, or elsewhere in the same `file`.
+        level_weight: weight of the first latent's error, 1 for all others; above 1 for codecs whose first latent is the
+            level.
         validation_steps: sampler steps when validation generates audio.
     """
 
@@ -116,6 +118,7 @@ class DiffusionTrainingSettings:
     crop_frames: int = 160
     timbre_frames: int = 128
     timbre_from: str = "group"
+    level_weight: float = 1.0
     validation_steps: int = 4
 
     def __post_init__(self) -> None:
@@ -125,6 +128,7 @@ class DiffusionTrainingSettings:
         require(
             self.timbre_from in ("group", "file"), f"timbre_from is {self.timbre_from!r}; choose from 'group', 'file'"
         )
+        require(self.level_weight > 0, f"level_weight is {self.level_weight:g}; it must be above 0")
         first, whole = self.timbre_first.iterations, self.training.iterations
         require(
             first == 0 or first < whole,

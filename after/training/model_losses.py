@@ -63,7 +63,7 @@ def run_pass(
     x_t = objective.mix(data, noise, t)
     timbre_noise = settings.model.timbre.noise * shift
     prediction, code, timbre = model(x_t, t, structure, jitter, excerpt, timbre_noise, keep_structure, keep_timbre)
-    return Pass(objective.loss(prediction, data, noise, t), code, timbre)
+    return Pass(objective.loss(prediction, data, noise, t, settings.level_weight), code, timbre)
 
 
 def compute_loss(

@@ -20,7 +20,16 @@ logger = logging.getLogger(__name__)
 # Settings that may change when a run goes on: they steer training and leave alone what the weights mean.
 CHANGEABLE = (
     *("training", "loss", "adversarial", "augment", "crop_samples"),
-    *("dropout", "disentangling", "timbre_first", "timbre_from", "crop_frames", "timbre_frames", "validation_steps"),
+    *(
+        "dropout",
+        "disentangling",
+        "timbre_first",
+        "timbre_from",
+        "level_weight",
+        "crop_frames",
+        "timbre_frames",
+        "validation_steps",
+    ),
 )
 
 

@@ -41,6 +41,7 @@ options() {
     midi_unet) echo "$unet" ;;
     midi_epsilon) echo "--set model.objective.kind=epsilon" ;;
     midi_edm) echo "--set model.objective.kind=edm" ;;
+    midi_level) echo "--set level_weight=10" ;;
     midi_pitch_critic) echo "--set disentangling.pitch_critic=0.1 --set disentangling.length=$updates" ;;
     pitch_loudness) echo "--set model.structure.kind=pitch_loudness" ;;
     learned_plain) echo "$learned" ;;
@@ -81,7 +82,7 @@ evaluate() {
     cat "$run.txt"
 }
 
-[ $# -gt 0 ] || set -- midi_transformer midi_unet midi_epsilon midi_edm midi_pitch_critic pitch_loudness \
+[ $# -gt 0 ] || set -- midi_transformer midi_unet midi_epsilon midi_edm midi_level midi_pitch_critic pitch_loudness \
     learned_plain learned_critic learned_correlation learned_timbre_first
 
 for variant; do options "$variant" >/dev/null; done

@@ -200,3 +200,14 @@ def test_the_rho_schedule_is_equation_5() -> None:
     objective = objective_of("edm", sigma_min=0.01, sigma_max=10.0, rho=3.0)
     levels = [(10 ** (1 / 3) + i / 4 * (0.01 ** (1 / 3) - 10 ** (1 / 3))) ** 3 for i in range(5)]
     np.testing.assert_allclose(objective.sigma(objective.own_times(5, CPU)), [*levels, 0.0], rtol=1e-9, atol=1e-12)
+
+
+def test_the_level_weight_counts_the_first_latent_alone() -> None:
+    generator = torch.Generator().manual_seed(4)
+    data, noise, prediction = (torch.randn(3, 5, 4, generator=generator) for _ in range(3))
+    flow = objective_of("flow")
+    t = torch.full((3,), 0.4)
+    error = (prediction - (data - noise)).square()
+    weights = torch.tensor([7.0, 1.0, 1.0, 1.0])
+    torch.testing.assert_close(flow.loss(prediction, data, noise, t, 7.0), (weights * error).mean())
+    torch.testing.assert_close(flow.loss(prediction, data, noise, t), error.mean())
