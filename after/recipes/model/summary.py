@@ -8,8 +8,15 @@ from typing import Any, NoReturn
 
 STEPS = 4
 VARIANTS = (
-    *("midi_transformer", "midi_unet", "midi_epsilon", "midi_edm", "midi_pitch_critic", "pitch_loudness"),
-    *("learned_plain", "learned_critic", "learned_correlation", "learned_timbre_first"),
+    *("midi_transformer", "midi_unet", "midi_epsilon", "midi_edm", "midi_level"),
+    *(
+        "midi_pitch_critic",
+        "pitch_loudness",
+        "learned_plain",
+        "learned_critic",
+        "learned_correlation",
+        "learned_timbre_first",
+    ),
 )
 """In the order of compare.sh; other figures come after these."""
 
