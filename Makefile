@@ -16,7 +16,7 @@ REQUIREMENTS := pyproject.toml constraints.txt requirements-no-deps.txt
 PACKAGES := after render plugin_bridge maxpatches
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check format golden host bench clean
+.PHONY: help venv demo test check format golden host bench speed clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,11 @@ host: $(INSTALLED_DEV) ## run the tests that need a plugin host
 
 bench: $(INSTALLED) ## measure speed and latency of the bundled instrument
 	$(BIN)/after bench
+
+speed: $(INSTALLED_DEV) ## measure how long renders take and compare with docs/bench (KEEP=name keeps the figures there)
+	@mkdir -p out
+	$(BIN)/python -m pytest -q -p no:xdist -m bench tests/bench --benchmark-json=out/speed.json
+	$(BIN)/python tests/bench/history.py out/speed.json $(if $(KEEP),--keep $(KEEP))
 
 clean: ## delete .venv, out/ and caches; trained runs and data stay
 	rm -rf .venv out build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
