@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from render.errors import RenderError
+from render.large import pieces, zeros
 from render.tempo import TempoMap
 
 TICKS_PER_BEAT = 960
@@ -24,13 +25,12 @@ class Lane:
 
 
 def mix_lanes(
-    lanes: Sequence[Lane], tempo_map: TempoMap, num_samples: int, *, sample_rate: int, block_size: int = 512
+    lanes: Sequence[Lane], num_samples: int, *, sample_rate: int, block_size: int = 512
 ) -> NDArray[np.float32]:
     """Play lanes back together in a DawDreamer graph.
 
     Args:
         lanes: at least one; mono lanes play on both channels.
-        tempo_map: the engine's transport follows it (processors that count beats hear it).
         num_samples: length of the result.
         sample_rate: in Hz.
         block_size: samples per engine block; the result does not depend on it.
@@ -41,18 +41,27 @@ def mix_lanes(
     Raises:
         RenderError: if DawDreamer refuses the graph or does not render all of it.
     """
-    engine = make_engine(tempo_map, num_samples, sample_rate=sample_rate, block_size=block_size)
+    mix = zeros((2, num_samples))
+    for piece in pieces(num_samples):
+        parts = [Lane(lane.name, lane.audio[:, piece], lane.gain_db) for lane in lanes]
+        mix[:, piece] = _mix_piece(parts, piece.stop - piece.start, sample_rate=sample_rate, block_size=block_size)
+    return mix
+
+
+def _mix_piece(lanes: Sequence[Lane], num_samples: int, *, sample_rate: int, block_size: int) -> NDArray[np.float32]:
+    """Play a piece of all lanes together; sums remember nothing, so it does not matter where pieces begin."""
+    padded = num_samples + block_size  # the length is given in seconds, and one sample may be lost to rounding
+    engine = make_engine(TempoMap(), padded, sample_rate=sample_rate, block_size=block_size)
     nodes = _nodes(engine, lanes)
     try:
-        if not engine.load_graph(nodes) or not engine.render(num_samples / sample_rate):
+        if not engine.load_graph(nodes) or not engine.render(padded / sample_rate):
             raise RenderError(f"DawDreamer could not render {len(lanes)} tracks over {num_samples} samples")
-        audio = np.array(engine.get_audio(), dtype=np.float32)
+        audio = np.asarray(engine.get_audio(), dtype=np.float32)
     finally:
         nodes.clear()  # DawDreamer crashes if a processor outlives its engine.
-    missing = max(0, num_samples - audio.shape[-1])
-    if missing > 1:  # the length is given in seconds, so one sample may be lost to rounding
-        raise RenderError(f"DawDreamer stopped {missing} samples before the end of {num_samples}")
-    return np.ascontiguousarray(np.pad(audio[:2, :num_samples], ((0, 0), (0, missing))))
+    if audio.shape[-1] < num_samples:
+        raise RenderError(f"DawDreamer stopped {num_samples - audio.shape[-1]} samples before the end")
+    return audio[:2, :num_samples]
 
 
 def make_engine(tempo_map: TempoMap, num_samples: int, *, sample_rate: int, block_size: int = 512) -> Any:

@@ -13,11 +13,12 @@ from after.audio import FloatAudio, resample
 from render.automation import find_timbre, track_automation
 from render.effects import apply_effects
 from render.errors import TimelineError
+from render.large import peak_of, scaled
 from render.level import protect_peak
 from render.loudness import match_loudness
 from render.mixer import Mixer
 from render.stopwatch import Stopwatch
-from render.tail import fade_out, trim_tail
+from render.tail import fade_end, find_end
 from render.timeline import Bus, Timeline, Track
 from render.voices import Instrument, Passage, Phrase, make_passage, perform, set_attributes, split_phrases
 
@@ -110,7 +111,7 @@ def render_timeline(
     has_effects = bool(timeline.effects) or any(strip.effects for strip in strips)
     total_samples = played_samples + (round(EFFECT_TAIL_S * sample_rate) if has_effects else 0)
 
-    mixer = Mixer(timeline.tempo_map, total_samples, sample_rate, settings.block_size, keep_stems=settings.keep_stems)
+    mixer = Mixer(total_samples, sample_rate, settings.block_size, keep_stems=settings.keep_stems)
     watch = Stopwatch()
     whole_s = sum(track.end_s + settings.tail_s for track in timeline.tracks)
     done_s = 0.0
@@ -143,17 +144,19 @@ def _finish(
     """Cut the mix to what is wanted and see to its level; stems likewise, so that they still add up to it."""
     first = round(settings.from_s * sample_rate)
     if settings.to_s is None:
-        whole = trim_tail(mastered, sample_rate, keep_samples=keep_samples)
-        stems = {name: fade_out(_lengthened(stem, whole.shape[1]), sample_rate) for name, stem in stems.items()}
+        end = find_end(mastered, sample_rate, keep_samples=keep_samples)
+        whole, stems = mastered[:, :end], {name: _lengthened(stem, end) for name, stem in stems.items()}
+        for audio in (whole, *stems.values()):
+            fade_end(audio, sample_rate)
     else:
         whole = _lengthened(mastered, round(settings.to_s * sample_rate))
         stems = {name: _lengthened(stem, whole.shape[1]) for name, stem in stems.items()}
     wanted = whole[:, first:]
     audio, remark = _levelled(wanted, settings, sample_rate)
-    peak, new_peak = (float(np.abs(x).max(initial=0.0)) for x in (wanted, audio))
-    gain = np.float32(new_peak / peak if peak > 0.0 else 1.0)
-    scaled = {name: stem[:, first:] * gain for name, stem in stems.items()}
-    return RenderResult(audio, sample_rate, (remark,) if remark else (), scaled)
+    peak, new_peak = peak_of(wanted), peak_of(audio)
+    gain = new_peak / peak if peak > 0.0 else 1.0
+    levelled = {name: scaled(stem[:, first:], gain) for name, stem in stems.items()}
+    return RenderResult(audio, sample_rate, (remark,) if remark else (), levelled)
 
 
 def _levelled(audio: FloatAudio, settings: RenderSettings, sample_rate: int) -> tuple[FloatAudio, str | None]:
@@ -200,8 +203,10 @@ def _fitted(audio: FloatAudio, audio_rate: int, sample_rate: int, num_samples: i
 
 
 def _lengthened(audio: FloatAudio, num_samples: int) -> FloatAudio:
-    """Cut audio [C, T], or add silence to it, to a length."""
-    return np.pad(audio[:, :num_samples], ((0, 0), (0, max(0, num_samples - audio.shape[1]))))
+    """Cut audio [C, T], or add silence to it, to a length; cut, it is the same memory."""
+    if audio.shape[1] >= num_samples:
+        return audio[:, :num_samples]
+    return np.pad(audio, ((0, 0), (0, num_samples - audio.shape[1])))
 
 
 def check_kind(instrument: Instrument, *, with_notes: bool, with_audio: bool) -> None:

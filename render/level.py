@@ -5,6 +5,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from render.large import peak_of, scaled
+
 CEILING_DBFS = -0.3
 """Where the peak goes if the mix would clip: just under full scale, for the sake of lossy players."""
 
@@ -21,7 +23,7 @@ def protect_peak(audio: NDArray[np.float32], *, normalize: bool = False) -> tupl
     Returns:
         the audio, unchanged if nothing was to be done, and a remark for the user, or None.
     """
-    peak = float(np.abs(audio).max(initial=0.0))
+    peak = peak_of(audio)
     if peak == 0.0:
         return audio, "the render is silent"
     if not normalize and peak <= 1.0:
@@ -29,5 +31,4 @@ def protect_peak(audio: NDArray[np.float32], *, normalize: bool = False) -> tupl
     target_dbfs = NORMALIZED_DBFS if normalize else CEILING_DBFS
     change_db = target_dbfs - 20.0 * math.log10(peak)
     why = "normalised" if normalize else f"the mix peaked at {20.0 * math.log10(peak):+.1f} dBFS: scaled"
-    scaled: NDArray[np.float32] = audio * np.float32(10.0 ** (change_db / 20.0))
-    return scaled, f"{why} by {change_db:+.1f} dB to a peak of {target_dbfs} dBFS"
+    return scaled(audio, 10.0 ** (change_db / 20.0)), f"{why} by {change_db:+.1f} dB to a peak of {target_dbfs} dBFS"

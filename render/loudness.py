@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from after.audio import resample
+from render.large import peak_of, pieces, scaled
 
 FloatAudio = NDArray[np.float32]
 MIN_S = 0.4
 """What is shorter has no integrated loudness: it is measured over blocks of this length."""
 
 _OVERSAMPLING = 4
-_CHUNK_SAMPLES = 1 << 20
 _MARGIN_SAMPLES = 4096
 
 
@@ -34,12 +34,12 @@ def true_peak_dbtp(audio: FloatAudio) -> float:
     Source: ITU-R BS.1770-4, annex 2: oversampled by 4.
     """
     peak = 0.0
-    for start in range(0, audio.shape[1], _CHUNK_SAMPLES):
-        begin = max(0, start - _MARGIN_SAMPLES)
-        part = resample(audio[:, begin : start + _CHUNK_SAMPLES + _MARGIN_SAMPLES], 1, _OVERSAMPLING)
-        inner = part[:, _OVERSAMPLING * (start - begin) :][:, : _OVERSAMPLING * _CHUNK_SAMPLES]
+    for piece in pieces(audio.shape[1]):
+        begin = max(0, piece.start - _MARGIN_SAMPLES)
+        part = resample(audio[:, begin : piece.stop + _MARGIN_SAMPLES], 1, _OVERSAMPLING)
+        inner = part[:, _OVERSAMPLING * (piece.start - begin) :][:, : _OVERSAMPLING * (piece.stop - piece.start)]
         peak = max(peak, float(np.abs(inner).max(initial=0.0)))
-    peak = max(peak, float(np.abs(audio).max(initial=0.0)))
+    peak = max(peak, peak_of(audio))
     return 20.0 * math.log10(peak) if peak > 0.0 else -math.inf
 
 
@@ -57,9 +57,9 @@ def match_loudness(
     gain_db = target_lufs - loudness
     room_db = max_true_peak_dbtp - true_peak_dbtp(audio)
     applied_db = min(gain_db, room_db)
-    scaled: FloatAudio = audio * np.float32(10.0 ** (applied_db / 20.0))
+    result = scaled(audio, 10.0 ** (applied_db / 20.0))
     reached = f"scaled by {applied_db:+.1f} dB to {loudness + applied_db:.1f} LUFS"
     if applied_db < gain_db - 0.05:
         short_db = gain_db - applied_db
-        return scaled, f"{reached}, {short_db:.1f} dB below the target: the true peak is at {max_true_peak_dbtp:g} dBTP"
-    return scaled, reached
+        return result, f"{reached}, {short_db:.1f} dB below the target: the true peak is at {max_true_peak_dbtp:g} dBTP"
+    return result, reached

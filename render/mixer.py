@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 
 from render.daw import Lane, mix_lanes
 from render.effects import apply_effects
-from render.tempo import TempoMap
+from render.large import pieces, scaled, zeros
 from render.timeline import Bus, Mix, Track
 
 FloatAudio = NDArray[np.float32]
-_CHUNK_SAMPLES = 1 << 20
 
 
 @dataclass
@@ -21,7 +20,6 @@ class Mixer:
     """Sums up what tracks play.
 
     Attributes:
-        tempo_map: of the graph.
         num_samples: of everything, T.
         sample_rate: Hz.
         block_size: of the graph; the result does not depend on it.
@@ -30,7 +28,6 @@ class Mixer:
         keep_stems: whether they are wanted.
     """
 
-    tempo_map: TempoMap
     num_samples: int
     sample_rate: int
     block_size: int = 512
@@ -46,8 +43,8 @@ class Mixer:
         for goal, gain_db in strip.mix.sends:
             self._feeds[goal].append(Lane(strip.name, audio, strip.gain_db + gain_db))
         if self.keep_stems and not strip.mix.output:
-            gain = np.float32(10.0 ** (strip.gain_db / 20.0))
-            self.stems[strip.name] = np.ascontiguousarray(np.broadcast_to(audio * gain, (2, audio.shape[1])))
+            both = np.broadcast_to(audio, (2, audio.shape[1]))
+            self.stems[strip.name] = scaled(both, 10.0 ** (strip.gain_db / 20.0))
 
     def finish(self, buses: Sequence[Bus]) -> FloatAudio:
         """Sum up the buses in their order, then the master; [2, T]."""
@@ -57,16 +54,14 @@ class Mixer:
 
     def _sum(self, lanes: Sequence[Lane]) -> FloatAudio:
         if not lanes:
-            return np.zeros((2, self.num_samples), dtype=np.float32)
-        return mix_lanes(
-            lanes, self.tempo_map, self.num_samples, sample_rate=self.sample_rate, block_size=self.block_size
-        )
+            return zeros((2, self.num_samples))
+        return mix_lanes(lanes, self.num_samples, sample_rate=self.sample_rate, block_size=self.block_size)
 
     def _with_effects(self, audio: FloatAudio, strip: Track | Bus) -> FloatAudio:
         """Run audio through a strip's own effects, in stereo so that they can be wide."""
         if not strip.effects:
             return audio
-        both = np.repeat(audio, 2, axis=0) if audio.shape[0] == 1 else audio
+        both = np.broadcast_to(audio, (2, audio.shape[1]))
         return apply_effects(both, strip.effects, self.sample_rate)
 
 
@@ -80,13 +75,12 @@ def _placed(audio: FloatAudio, mix: Mix, sample_rate: int) -> FloatAudio:
     """Put audio [1 or 2, T] to its place, with the gain that changes over time; unchanged where nothing asks for it."""
     if mix.pan == 0.0 and mix.pan_curve is None and mix.gain_curve is None:
         return audio
-    placed = np.repeat(audio, 2, axis=0) if audio.shape[0] == 1 else np.array(audio)
-    for start in range(0, audio.shape[1], _CHUNK_SAMPLES):
-        stop = min(start + _CHUNK_SAMPLES, audio.shape[1])
-        times_s = np.arange(start, stop) / sample_rate
+    placed = zeros((2, audio.shape[1]))
+    for piece in pieces(audio.shape[1]):
+        times_s = np.arange(piece.start, piece.stop) / sample_rate
         pan = np.full(len(times_s), mix.pan) if mix.pan_curve is None else mix.pan_curve.at(times_s)
         gains = pan_gains(pan)
         if mix.gain_curve is not None:
             gains *= 10.0 ** (mix.gain_curve.at(times_s) / 20.0)
-        placed[:, start:stop] *= gains.astype(np.float32)
+        placed[:, piece] = audio[:, piece] * gains.astype(np.float32)
     return placed

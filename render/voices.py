@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from after.instrument.automation import Automation
 from after.midi import Note
-from render.tail import fade_out
+from render.large import zeros
+from render.tail import fade_end
 
 FloatAudio = NDArray[np.float32]
 Progress = Callable[[float], None]
@@ -72,9 +73,10 @@ class Instrument(Protocol):
         *,
         seed: int = 0,
         automation: Automation | None = None,
+        out: FloatAudio | None = None,
         progress: Progress | None = None,
     ) -> FloatAudio:
-        """Play notes into audio [1, T], latency taken out; progress gets fractions 0..1."""
+        """Play notes into audio [1, T], or into `out`, latency taken out; progress gets fractions 0..1."""
 
     def revoice(
         self,
@@ -185,7 +187,7 @@ def perform(
     """
     instrument.set_timbre(timbre)
     sample_rate = instrument.sample_rate
-    audio = np.zeros((1, total_samples), dtype=np.float32)
+    audio = zeros((1, total_samples))
     done_s = 0.0
     for index, phrase in enumerate(phrases):
         phrase_seed = seed + _SEEDS_PER_PHRASE * index
@@ -193,17 +195,18 @@ def perform(
         instrument.reset(phrase_seed)
         automation = None if automate is None else automate(phrase.start_samples, phrase.num_samples)
         report = _shifted(progress, done_s, duration_s)
-        if isinstance(phrase, Passage):
+        place = audio[:, phrase.start_samples : phrase.start_samples + phrase.num_samples]
+        if isinstance(phrase, Passage):  # recordings may overlap, phrases do not
             played = instrument.revoice(
                 phrase.audio, phrase.sample_rate, seed=phrase_seed, automation=automation, progress=report
-            )
+            )[:, : place.shape[1]]
+            fade_end(played, sample_rate)
+            place[:, : played.shape[1]] += played
         else:
-            played = instrument.render(
-                phrase.notes, duration_s, seed=phrase_seed, automation=automation, progress=report
+            instrument.render(
+                phrase.notes, duration_s, seed=phrase_seed, automation=automation, out=place, progress=report
             )
-        length = min(phrase.num_samples, played.shape[-1])
-        end = phrase.start_samples + length
-        audio[:, phrase.start_samples : end] += fade_out(np.atleast_2d(played)[:1, :length], sample_rate)
+            fade_end(place, sample_rate)
         done_s += duration_s
         if progress is not None:
             progress(done_s)

@@ -41,7 +41,7 @@ class AdditiveInstrument:
     def set(self, **attributes):
         self.attributes |= attributes
 
-    def render(self, notes, duration_s, *, seed=0, automation=None, progress=None):
+    def render(self, notes, duration_s, *, seed=0, automation=None, out=None, progress=None):
         self.performances.append((self.timbre, seed, tuple(notes), duration_s))
         num_samples = round(duration_s * self.sample_rate)
         audio = np.zeros((1, num_samples), dtype=np.float32)
@@ -50,7 +50,10 @@ class AdditiveInstrument:
             self._add(audio[0], note, phase)
             if progress is not None:
                 progress((index + 1) / len(notes))
-        return audio
+        if out is None:
+            return audio
+        out[:] = audio
+        return out
 
     def _add(self, audio, note, phase):
         start = round(note.onset_s * self.sample_rate)
@@ -77,7 +80,7 @@ class Follower(AdditiveInstrument):
     def set_timbre(self, timbre):
         self.timbre = timbre if isinstance(timbre, str) else tuple(timbre.tolist()) if timbre.ndim == 1 else "audio"
 
-    def render(self, notes, duration_s, *, seed=0, automation=None, progress=None):
+    def render(self, notes, duration_s, *, seed=0, automation=None, out=None, progress=None):
         raise AssertionError("it plays no notes")
 
     def revoice(self, audio, sample_rate, *, seed=0, automation=None, progress=None):

@@ -1,10 +1,12 @@
 """Note events and the frames that they make."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from after.conditioning.roll import NUM_PITCHES, ROLL_CHANNELS, onset_value
 from after.midi import Note
@@ -75,3 +77,17 @@ class HeldNotes:
                 row[pitch] = event.velocity / 127.0
                 row[NUM_PITCHES + pitch] = onset_value(event.offset_samples / self._hop_length)
         return row
+
+
+def frames_of(notes: Sequence[Note], *, sample_rate: int, hop_length: int) -> Callable[[int, int], Tensor]:
+    """Give a function that tells the structure [1, L, 256] of frames [start, stop); to be called in order."""
+    held = HeldNotes(hop_length)
+    by_frame: dict[int, list[NoteEvent]] = {}
+    for event in events_of(notes, sample_rate):
+        frame, offset = divmod(event.offset_samples, hop_length)
+        by_frame.setdefault(frame, []).append(replace(event, offset_samples=offset))
+
+    def frames(start: int, stop: int) -> Tensor:
+        return torch.from_numpy(np.stack([held.frame(by_frame.get(k, [])) for k in range(start, stop)]))[None]
+
+    return frames

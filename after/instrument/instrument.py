@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -17,9 +18,9 @@ from after.errors import InstrumentError
 from after.instrument.attributes import Attributes
 from after.instrument.automation import Automation
 from after.instrument.blocks import AudioIn, AudioOut, NotesIn, as_mono
-from after.instrument.events import HeldNotes, NoteEvent, events_of
+from after.instrument.events import NoteEvent, frames_of
 from after.instrument.loading import LoadedInstrument, load_engine, table_of
-from after.instrument.offline import BLOCK_FRAMES, Progress, play_through
+from after.instrument.offline import BLOCK_FRAMES, Progress, given_or_new, play_through
 from after.instrument.timbres import Timbres
 from after.midi import Note
 
@@ -190,6 +191,7 @@ class Instrument:
         *,
         seed: int = 0,
         automation: Automation | None = None,
+        out: NDArray[np.float32] | None = None,
         progress: Progress | None = None,
     ) -> NDArray[np.float32]:
         """Play notes from the start, latency taken out.
@@ -199,6 +201,7 @@ class Instrument:
             duration_s: of the result.
             seed: of the noise; the same seed gives the same audio.
             automation: of timbre and attributes.
+            out: written to, and given back, in place of a new array of the result's shape.
             progress: called with fractions 0..1.
 
         Returns:
@@ -208,16 +211,8 @@ class Instrument:
             InstrumentError: if the instrument is played by audio, or automated timbres are of another size.
         """
         self._need(plays_audio=False, called="render")
-        held = HeldNotes(self.hop_length)
-        by_frame: dict[int, list[NoteEvent]] = {}
-        for event in events_of(notes, self.sample_rate):
-            frame, offset = divmod(event.offset_samples, self.hop_length)
-            by_frame.setdefault(frame, []).append(replace(event, offset_samples=offset))
-
-        def structure(start: int, stop: int) -> Tensor:
-            return torch.from_numpy(np.stack([held.frame(by_frame.get(k, [])) for k in range(start, stop)]))[None]
-
-        return self._render(structure, round(duration_s * self.sample_rate), seed, automation, progress)
+        frames = frames_of(notes, sample_rate=self.sample_rate, hop_length=self.hop_length)
+        return self._render(frames, round(duration_s * self.sample_rate), seed, automation, out, progress)
 
     def revoice(
         self,
@@ -226,6 +221,7 @@ class Instrument:
         *,
         seed: int = 0,
         automation: Automation | None = None,
+        out: NDArray[np.float32] | None = None,
         progress: Progress | None = None,
     ) -> NDArray[np.float32]:
         """Play a recording from the start, latency taken out.
@@ -235,6 +231,7 @@ class Instrument:
             sample_rate: of it, in Hz.
             seed: of the noise; the same seed gives the same audio.
             automation: of timbre and attributes.
+            out: written to, and given back, in place of a new array of the result's shape.
             progress: called with fractions 0..1.
 
         Returns:
@@ -251,9 +248,7 @@ class Instrument:
             raise InstrumentError("the audio holds samples that are NaN or infinite: export it again")
         padded = np.pad(heard[0], (0, self._lag_samples + self.hop_length))
         frames = padded[: padded.size // self.hop_length * self.hop_length].reshape(-1, self.hop_length)
-        return self._render(
-            lambda start, stop: self._listen(frames[start:stop].reshape(1, -1)), heard.size, seed, automation, progress
-        )
+        return self._render(partial(self._listen_to, frames), heard.size, seed, automation, out, progress)
 
     def _need(self, *, plays_audio: bool, called: str) -> None:
         """Refuse a call that is for the other kind of instrument."""
@@ -269,14 +264,19 @@ class Instrument:
         num_samples: int,
         seed: int,
         automation: Automation | None,
+        out: NDArray[np.float32] | None,
         progress: Progress | None,
     ) -> NDArray[np.float32]:
         """Play frames [start, stop), given as structure [1, L, S], to audio [1, num_samples] without lag."""
-        automation = automation or Automation()
+        lag_samples, automation = self._lag_samples, automation or Automation()
         automation.check_size(self._timbre.size(0))
-        num_frames = math.ceil((num_samples + self._lag_samples) / self.hop_length)
-        audio = play_through(self, structure, num_frames, seed=seed, automation=automation, progress=progress)
-        return audio[:, self._lag_samples : self._lag_samples + num_samples]
+        out = given_or_new(out, num_samples)
+        num_frames = math.ceil((num_samples + lag_samples) / self.hop_length)
+        play_through(self, structure, num_frames, out, lag_samples, seed, automation, progress)
+        return out
+
+    def _listen_to(self, frames: NDArray[np.float32], start: int, stop: int) -> Tensor:
+        return self._listen(frames[start:stop].reshape(1, -1))
 
     @torch.inference_mode()
     def _listen(self, audio: NDArray[np.float32]) -> Tensor:

@@ -13,7 +13,6 @@ from after.midi import Note
 from render.daw import Lane, mix_lanes
 from render.effects import apply_effects, load_effects
 from render.loudness import match_loudness
-from render.tempo import TempoMap
 
 pytestmark = pytest.mark.bench
 RATE, SECONDS = 44100, 10.0
@@ -56,7 +55,7 @@ def test_instrument_with_guidance(benchmark: BenchmarkFixture, instrument: Instr
 
 def test_mix_of_four_tracks(benchmark: BenchmarkFixture, audio: np.ndarray) -> None:
     lanes = [Lane(str(index), audio, -3.0) for index in range(4)]
-    benchmark(lambda: mix_lanes(lanes, TempoMap(), audio.shape[1], sample_rate=RATE))
+    benchmark(lambda: mix_lanes(lanes, audio.shape[1], sample_rate=RATE))
 
 
 @pytest.mark.parametrize("name", ["clean", "room", "plate", "tape", "wide"])

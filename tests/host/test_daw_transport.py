@@ -38,5 +38,5 @@ def test_three_minutes_of_sixteen_tracks_stay_aligned():
         audio = np.zeros((1, length), dtype=np.float32)
         audio[0, length - 1 - index * 1001] = 0.5
         lanes.append(Lane(f"track {index}", audio))
-    mix = mix_lanes(lanes, TempoMap(), length, sample_rate=RATE)
+    mix = mix_lanes(lanes, length, sample_rate=RATE)
     assert np.flatnonzero(mix[0]).tolist() == sorted(length - 1 - index * 1001 for index in range(16))

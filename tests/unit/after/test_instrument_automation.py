@@ -72,6 +72,16 @@ def test_attributes_change_at_their_frame_and_not_before(instrument: Instrument)
     assert instrument.attributes.temperature == 1.0
 
 
+def test_a_render_may_be_written_to_an_array_that_is_given(tiny_file: Path, tmp_path: Path) -> None:
+    instrument = Instrument.load(tiny_file)
+    expected = instrument.render(NOTES, DURATION_S, seed=1)
+    out = np.memmap(tmp_path / "out", dtype=np.float32, mode="w+", shape=expected.shape)
+    assert instrument.render(NOTES, DURATION_S, seed=1, out=out) is out
+    np.testing.assert_array_equal(out, expected)
+    with pytest.raises(InstrumentError, match=r"out has the shape \[1, 7\]; the result has"):
+        instrument.render(NOTES, DURATION_S, out=np.zeros((1, 7), np.float32))
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [

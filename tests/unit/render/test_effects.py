@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -134,3 +136,23 @@ def test_a_binary_file_is_no_chain(tmp_path):
 
 def test_tables_of_another_document_are_parsed_alike():
     assert parse_effects([{"plugin": "Invert"}], source="session") == (Effect("Invert"),)
+
+
+PLUGINS = [
+    *("Bitcrush", "BrickwallLimiter", "Chorus", "Clipping", "Compressor", "Delay", "Distortion", "Gain", "Invert"),
+    *("GSMFullRateCompressor", "HighShelfFilter", "HighpassFilter", "LadderFilter", "Limiter", "LowShelfFilter"),
+    *("LowpassFilter", "MP3Compressor", "NoiseGate", "PeakFilter", "Phaser", "PitchShift", "Resample", "Reverb"),
+]
+
+
+@pytest.mark.parametrize("chain", [*((Effect(name),) for name in PLUGINS), *map(load_effects, effect_presets())])
+def test_it_does_not_matter_in_which_pieces_effects_hear(monkeypatch, chain):
+    audio = (np.random.default_rng(0).standard_normal((2, 50_000)) * 0.1).astype(np.float32)
+    whole = apply_effects(audio, chain, RATE)
+    monkeypatch.setattr("render.large.PIECE_SAMPLES", 16_384)
+    np.testing.assert_array_equal(apply_effects(audio, chain, RATE), whole)
+
+
+def test_all_plugins_are_tried_in_pieces():
+    with pytest.raises(EffectError, match=re.escape(", ".join(sorted({*PLUGINS, "Convolution"})))):
+        parse_effects([{"plugin": "Nothing"}], source="x")

@@ -30,7 +30,7 @@ def test_the_peak_between_samples_is_found() -> None:
 def test_where_pieces_meet_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     audio = tone(997, 0.7, seconds=2.0)
     whole = true_peak_dbtp(audio)
-    monkeypatch.setattr("render.loudness._CHUNK_SAMPLES", 10_000)
+    monkeypatch.setattr("render.large.PIECE_SAMPLES", 10_000)
     assert true_peak_dbtp(audio) == pytest.approx(whole, abs=0.01)
 
 

@@ -93,6 +93,17 @@ def test_the_block_size_of_the_graph_does_not_matter(folder: Path, block_size: i
     np.testing.assert_array_equal(reference.audio, other.audio)
 
 
+def test_what_lies_on_disk_sounds_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = play(folder, MIXED, keep_stems=True, loudness_lufs=-20.0)
+    monkeypatch.setattr("render.large.PIECE_SAMPLES", 8192)
+    monkeypatch.setattr("render.large.LARGE_BYTES", 1)
+    pieces = play(folder, MIXED, keep_stems=True, loudness_lufs=-20.0)
+    assert isinstance(pieces.audio, np.memmap)
+    np.testing.assert_allclose(pieces.audio, whole.audio, rtol=1e-6, atol=1e-7)
+    for name, stem in whole.stems.items():
+        np.testing.assert_allclose(pieces.stems[name], stem, rtol=1e-6, atol=1e-7)
+
+
 def test_stems_add_up_to_the_mix(folder: Path) -> None:
     result = play(folder, MIXED.replace('effects = "clean"', ""), keep_stems=True)
     assert set(result.stems) == {"clicks", "group", "hall"}
