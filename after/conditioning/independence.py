@@ -18,7 +18,7 @@ def correlation_penalty(structure: Tensor, timbre: Tensor) -> Tensor:
         timbre: [B, E], or groups as rows of zeros and a one; detached.
     """
     variance, mean = torch.var_mean(structure.float(), dim=1, correction=0)
-    statistics = _standardise(torch.cat([mean, (variance + 1e-4).sqrt()], dim=1))
+    statistics = _standardise(torch.cat([mean, (variance + 1e-6).sqrt()], dim=1))
     standardised = _standardise(timbre.detach().float())
     with torch.autocast(structure.device.type, enabled=False):
         correlation = statistics.T @ standardised / structure.size(0)
@@ -26,6 +26,9 @@ def correlation_penalty(structure: Tensor, timbre: Tensor) -> Tensor:
 
 
 def _standardise(x: Tensor) -> Tensor:
-    """Bring the columns of [B, N] to mean 0 and deviation 1, or less where they hardly vary at all."""
+    """Bring the columns of [B, N] to mean 0 and deviation 1, also where they vary little.
+
+    Otherwise a code would escape the penalty by shrinking, and be lost in its own noise.
+    """
     centred = x - x.mean(dim=0)
-    return centred / (centred.square().mean(dim=0) + 1e-4).sqrt()
+    return centred / (centred.square().mean(dim=0) + 1e-10).sqrt()

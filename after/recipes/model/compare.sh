@@ -33,7 +33,8 @@ small="--set crop_frames=128 --set training.batch_size=16 --set training.iterati
  --set model.denoiser.window=48 --set model.timbre.width=96 --set model.timbre.num_blocks=2"
 unet="--set model.denoiser.network=unet --set model.denoiser.unet.widths=[144,208,240]"
 learned="--set model.structure.kind=learned --set model.structure.code_width=96 --set model.structure.code_blocks=2"
-parted="--set disentangling.correlation=4 --set disentangling.length=$((updates / 4))"
+later="--set disentangling.start=$((updates / 4)) --set disentangling.length=$((updates / 2))"
+parted="--set disentangling.correlation=1 $later"
 
 options() {
     case $1 in
@@ -46,6 +47,7 @@ options() {
     pitch_loudness) echo "--set model.structure.kind=pitch_loudness" ;;
     learned_plain) echo "$learned" ;;
     learned_critic) echo "$learned --set disentangling.timbre_critic=0.05 --set disentangling.length=$updates" ;;
+    learned_gentle_critic) echo "$learned --set disentangling.timbre_critic=0.01 $later" ;;
     learned_correlation) echo "$learned $parted" ;;
     # the budget is the others': the first fifth of the updates teaches the timbre encoder alone, the rest all else
     learned_timbre_first) echo "$learned $parted --set timbre_first.iterations=$((updates / 5))" ;;
@@ -83,7 +85,7 @@ evaluate() {
 }
 
 [ $# -gt 0 ] || set -- midi_transformer midi_unet midi_epsilon midi_edm midi_level midi_pitch_critic pitch_loudness \
-    learned_plain learned_critic learned_correlation learned_timbre_first
+    learned_plain learned_critic learned_gentle_critic learned_correlation learned_timbre_first
 
 for variant; do options "$variant" >/dev/null; done
 for variant; do

@@ -14,6 +14,7 @@ VARIANTS = (
         "pitch_loudness",
         "learned_plain",
         "learned_critic",
+        "learned_gentle_critic",
         "learned_correlation",
         "learned_timbre_first",
     ),

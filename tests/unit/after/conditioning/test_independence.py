@@ -27,6 +27,9 @@ def test_a_code_that_is_the_timbre_reads_much_and_its_scale_does_not_matter() ->
     code = timbre[:, None].expand(-1, 9, -1)
     assert correlation_penalty(code, timbre) == pytest.approx(0.5, abs=0.01)  # the mean follows, the deviation is 0
     assert correlation_penalty(10 * code + 3, 5 * timbre) == pytest.approx(0.5, abs=0.01)
+    assert correlation_penalty(0.003 * code, timbre) == pytest.approx(
+        0.5, abs=0.01
+    )  # a code cannot escape by shrinking
 
 
 def test_gradients_reach_the_structure_only_and_are_finite_in_silence() -> None:
