@@ -40,12 +40,21 @@ def timeline_from_audio(
     """
     remarks = []
     if timbre == AUTO_TIMBRE:
-        if not timbres:
-            raise TimbreError("the instrument names no timbres; give --timbre an audio file of the one you want")
-        timbre = timbres[0]
+        timbre = first_timbre(timbres)
         remarks.append(f"the recording is played by {timbre}; --timbre chooses another")
     name = resolve_timbre(timbre, timbres, has_map=has_map)
     return Timeline((Track(f"recording {name}", name, (AudioClip(audio, sample_rate),)),), remarks=tuple(remarks))
+
+
+def first_timbre(timbres: Sequence[str]) -> str:
+    """Give the first of an instrument's timbres.
+
+    Raises:
+        TimbreError: if it names none.
+    """
+    if not timbres:
+        raise TimbreError("the instrument names no timbres; name as timbre an audio file of the one you want")
+    return timbres[0]
 
 
 def timeline_from_midi(

@@ -51,6 +51,7 @@ def read_recordings(run: Path) -> TrainedOn | None:
     Raises:
         CheckpointError: if it cannot be read.
     """
+    run = run.resolve()
     path = (run.parent.parent if run.parent.name == "checkpoints" else run) / _FILE
     if not path.is_file():
         return None

@@ -7,18 +7,19 @@ from after.settings.checks import require_above_zero, require_at_least, require_
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DisentanglingSettings:
-    """Weights of the losses that part structure and timbre; 0 leaves one out. All rise together, smoothly.
+    """Weights of the losses that part structure and timbre; 0 leaves one out. Each rises smoothly from its entry.
 
     The first two act on structure that is learned: piano rolls and pitch tracks hold no timbre.
 
     Attributes:
         correlation: of the squared correlation between the structure's statistics and the timbre.
         timbre_critic: of the reversed gradient of a critic that guesses the timbre from the structure.
-        pitch_critic: of the reversed gradient of a critic that guesses pitches from the timbre.
+        pitch_critic: of the reversed gradient of a critic that guesses pitches from the timbre; with `timbre_first`, in
+            the first stage only.
         octave_share: what octaves count beside pitch classes there; instruments have ranges, so a timbre that names one
             tells its octave.
         cycle: of the distance between timbre and structure asked for and those of what is generated.
-        start: iteration at which the weights begin to rise.
+        start: iterations, from where a loss comes in, after which its weight begins to rise.
         length: iterations until they are nearly whole.
         critic_width: features of the critics.
         critic_learning_rate: of the critics' own optimiser.

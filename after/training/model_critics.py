@@ -1,6 +1,6 @@
 """Those who look for timbre in the structure and for pitch in the timbre, each with an optimiser of its own."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -58,35 +58,33 @@ class Critics(nn.Module):
         return {name: learner.optimizer for name, learner in self.learners.items()}
 
     def begin(self, iteration: int, since: Mapping[str, int]) -> None:
-        """Forget old gradients and set the learning rates of an iteration, by schedules that begin with the critics."""
-        for name, learner in self.learners.items():
-            learner.start_at(since[name])
-            learner.begin(iteration)
+        """Forget old gradients of critics and set their learning rates, by schedules that begin when they did."""
+        for name, start in since.items():
+            self.learners[name].start_at(start)
+            self.learners[name].begin(iteration)
 
-    def learn(self, iteration: int) -> dict[str, Tensor]:
-        """Make an update from the gradients that there are; give their norms, to log.
+    def learn(self, iteration: int, names: Collection[str]) -> dict[str, Tensor]:
+        """Make an update of critics from their gradients; give the norms, to log.
 
         Raises:
             TrainingError: if one is not finite, before any critic changes.
         """
         norms = {
-            f"{name}_gradient_norm": learner.gather(iteration, f"{name.replace('_', ' ')}'s gradient norm")
-            for name, learner in self.learners.items()
+            f"{name}_gradient_norm": self.learners[name].gather(iteration, f"{name.replace('_', ' ')}'s gradient norm")
+            for name in names
         }
-        for learner in self.learners.values():
-            learner.optimizer.step()
+        for name in names:
+            self.learners[name].optimizer.step()
         return norms
 
-    def judge_structure(self, structure: Tensor, timbre: Tensor, group: Tensor, weight: float) -> Tensor | None:
+    def judge_structure(self, structure: Tensor, timbre: Tensor, group: Tensor, weight: float) -> Tensor:
         """Give the critic's loss on structure [B, L, S]; its gradient reaches the structure reversed and weighed."""
-        if self.timbre is None:
-            return None
+        assert self.timbre is not None
         guess, logits = self.timbre(reverse_gradient(structure, weight * self.settings.timbre_critic))
         return timbre_regression_loss(guess, timbre) + group_loss(logits, group)
 
-    def judge_timbre(self, timbre: Tensor, pitches: Tensor, weight: float) -> Tensor | None:
+    def judge_timbre(self, timbre: Tensor, pitches: Tensor, weight: float) -> Tensor:
         """Give the critic's loss on timbres [B, E]; its gradient reaches them reversed and weighed."""
-        if self.pitch is None:
-            return None
+        assert self.pitch is not None
         logits = self.pitch(reverse_gradient(timbre, weight * self.settings.pitch_critic))
         return pitch_loss(logits, pitches, octave_weight=self.settings.octave_share)

@@ -9,6 +9,7 @@ from after.checkpoint import load_into
 from after.conditioning.adversary import adversary_weight
 from after.conditioning.contrast import contrastive_loss
 from after.data.loading.excerpts import Batch
+from after.errors import ConfigError
 from after.model import Model
 from after.settings import DiffusionTrainingSettings
 from after.training.device import autocast, compiled
@@ -28,18 +29,27 @@ Terms = dict[str, tuple[Tensor, float]]
 class ModelUpdates:
     """AdamW on the model, and on its critics beside it; every loss in every iteration, in one backward pass.
 
-    Contrast and correlation look at the items of one process, so their gradients depend on how many there are. What the
-    settings bring in later, as they may when a run goes on, rises from there; what they leave out is dropped.
+    Contrast, correlation and the pitch critic look at the items of one process, so their gradients depend on how many
+    there are. What the settings bring in later, as they may when a run goes on, rises from there; what they leave out
+    is dropped.
 
     Args:
         settings: of the training.
         model: on its device.
         num_groups: groups in the data.
         items: this rank's share of each batch.
+
+    Raises:
+        ConfigError: if the share is too small to compare items.
     """
 
     def __init__(self, settings: DiffusionTrainingSettings, model: Model, num_groups: int, items: range) -> None:
         training = settings.training
+        if len(items) < 2 and (settings.disentangling.correlation > 0 or settings.timbre_first.iterations > 0):
+            raise ConfigError(
+                f"training.batch_size is {training.batch_size}, which gives each process {len(items)}: correlation and "
+                "contrast compare the items of one process, so give each at least 2"
+            )
         self.settings = settings
         self.model = model
         self.items = items
@@ -56,21 +66,23 @@ class ModelUpdates:
         self._compiled = compiled(model, training.compile, self.place)
 
     def make(self, batch: Batch, iteration: int) -> Mapping[str, Tensor | float]:
-        """Make one update; give its losses as they are, without weights, gradient norms and learning rate.
+        """Make one update; give its losses without their weights in the sum, gradient norms and learning rate.
 
         The first is `loss`, the objective's, or `contrast` in the first stage.
         """
         is_first = self._enter_stage(iteration)
+        rise = self._rise(iteration, is_first)
+        judging = {name: self.state.since(name, iteration) for name in self.critics.learners if name in rise}
         rate = self.learner.begin(iteration)
-        self.critics.begin(iteration, {name: self.state.since(name, iteration) for name in self.critics.learners})
+        self.critics.begin(iteration, judging)
         with autocast(self.place, self.settings.training.precision):
-            terms = self._contrast(batch, iteration) if is_first else self._terms(batch, iteration)
+            terms = self._contrast(batch, rise) if is_first else self._terms(batch, iteration, rise)
         figures = {name: mean_over_ranks(value) for name, (value, _) in terms.items()}
         for name, figure in figures.items():
             check_finite(figure, iteration, name.replace("_", " "))
         torch.autograd.backward(torch.stack([weight * value for value, weight in terms.values()]).sum())
         norm = self.learner.gather(iteration)
-        norms = self.critics.learn(iteration)
+        norms = self.critics.learn(iteration, judging)
         self.learner.optimizer.step()
         self.ema.update(iteration + 1 - self.learner.start)
         return {**figures, **norms, "gradient_norm": norm, "learning_rate": rate}
@@ -92,45 +104,48 @@ class ModelUpdates:
         self.model.timbre_encoder.requires_grad_(not is_fixed)
         return is_first
 
-    def _rise(self, name: str, iteration: int, start: int) -> float:
-        """Give the share of a weight that counts at an iteration, 0 to 1."""
+    def _rise(self, iteration: int, is_first: bool) -> dict[str, float]:
+        """Give the share of its weight that counts now, 0 to 1, for each loss at work; forget those that are not."""
         parting = self.settings.disentangling
-        if getattr(parting, name) == 0:
+        has_first = self.settings.timbre_first.iterations > 0
+        at_work = {name for name in _PARTING if getattr(parting, name) > 0}
+        if has_first:  # the first stage is about the timbre alone, and the second leaves it
+            at_work = {name for name in at_work if (name == "pitch_critic") is is_first}
+        for name in set(_PARTING) - at_work:
             self.state.end(name)
-            return 0.0
-        start = max(start + parting.start, self.state.since(name, iteration))
-        return adversary_weight(iteration, start=start, length=parting.length)
+        starts = {name: self.state.since(name, iteration) + parting.start for name in at_work}
+        return {name: adversary_weight(iteration, start=start, length=parting.length) for name, start in starts.items()}
 
-    def _terms(self, batch: Batch, iteration: int) -> Terms:
+    def _terms(self, batch: Batch, iteration: int, rise: Mapping[str, float]) -> Terms:
         """Give the losses of one update."""
-        first, parting = self.settings.timbre_first.iterations, self.settings.disentangling
-        rise = {name: self._rise(name, iteration, first) for name in _PARTING}
+        parting = self.settings.disentangling
         generator = torch.Generator().manual_seed(self.settings.training.seed * 1_000_003 + iteration)
         outcome = run_pass(self._compiled, batch, self.settings, generator, self.place, self.items)
         group = batch.group.to(self.place)
         terms: Terms = {"loss": (outcome.loss, 1.0)}
-        guess = self.critics.judge_structure(outcome.structure, outcome.timbre, group, rise["timbre_critic"])
-        if guess is not None:
+        if "timbre_critic" in rise:
+            guess = self.critics.judge_structure(outcome.structure, outcome.timbre, group, rise["timbre_critic"])
             terms["timbre_critic"] = guess, 1.0
-        if first == 0:
-            terms |= self._judge_timbre(outcome.timbre, batch, rise["pitch_critic"])
-        if parting.correlation > 0:
+        if "pitch_critic" in rise:
+            terms["pitch_critic"] = self._judge_timbre(outcome.timbre, batch, rise["pitch_critic"]), 1.0
+        if "correlation" in rise:
             weight = rise["correlation"] * parting.correlation
             terms["correlation"] = correlation_term(outcome.structure, outcome.timbre, group), weight
-        if parting.cycle > 0:
+        if "cycle" in rise:
             term = cycle_term(self.model, batch, outcome, generator, self.place, self.items)
             terms["cycle"] = term, rise["cycle"] * parting.cycle
         return terms
 
-    def _contrast(self, batch: Batch, iteration: int) -> Terms:
+    def _contrast(self, batch: Batch, rise: Mapping[str, float]) -> Terms:
         """Give the losses of the first stage."""
         timbre: Tensor = self.model.timbre_encoder(batch.timbre_latents.to(self.place))
         other: Tensor = self.model.timbre_encoder(batch.latents.to(self.place))
         temperature = self.settings.timbre_first.temperature
         loss = contrastive_loss(timbre, other, batch.group.to(self.place), temperature=temperature)
-        rise = self._rise("pitch_critic", iteration, 0)
-        return {"contrast": (loss, 1.0), **self._judge_timbre(timbre, batch, rise)}
+        terms: Terms = {"contrast": (loss, 1.0)}
+        if "pitch_critic" in rise:
+            terms["pitch_critic"] = self._judge_timbre(timbre, batch, rise["pitch_critic"]), 1.0
+        return terms
 
-    def _judge_timbre(self, timbre: Tensor, batch: Batch, rise: float) -> Terms:
-        guess = self.critics.judge_timbre(timbre, batch.timbre_pitches.to(self.place), rise)
-        return {} if guess is None else {"pitch_critic": (guess, 1.0)}
+    def _judge_timbre(self, timbre: Tensor, batch: Batch, rise: float) -> Tensor:
+        return self.critics.judge_timbre(timbre, batch.timbre_pitches.to(self.place), rise)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -48,11 +48,12 @@ class Validation:
 
     def _loss(self) -> float:
         place = next(self.model.parameters()).device
+        settings = replace(self.settings, level_weight=1.0)  # which a run may change, and best is best of all
         losses = []
         for number in range(_LOSS_BATCHES):
             batch = self.held_out.batch(number, self.settings.training.batch_size, seed=1)
             generator = torch.Generator().manual_seed(number)
-            losses.append(float(compute_loss(self.model, batch, self.settings, generator, place)))
+            losses.append(float(compute_loss(self.model, batch, settings, generator, place)))
         return float(np.mean(losses))
 
     def _leakage(self) -> dict[str, float]:

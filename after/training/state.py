@@ -45,6 +45,17 @@ class TrainState:
         """Forget that something began."""
         self.extra.pop(f"{name}_since", None)
 
+    def _load(self, name: str, module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+        try:
+            load_into(module, tensors, f"modules.{name}.")
+        except CheckpointError as error:
+            if name not in self.optional:
+                raise
+            raise CheckpointError(
+                f"the stored {name.replace('_', ' ')} has another size: keep its settings and the data's groups, or "
+                "leave it out for an update and bring it in anew"
+            ) from error
+
     def capture(self) -> tuple[dict[str, Tensor], dict[str, object]]:
         """Give all tensors by flat name, and all other values as a JSON-able dict."""
         tensors: dict[str, Tensor] = {}
@@ -76,7 +87,7 @@ class TrainState:
         awaited = self.optional - stored
         for name, module in self.modules.items():
             if name not in awaited:
-                load_into(module, tensors, f"modules.{name}.")
+                self._load(name, module, tensors)
         for name, ema in self.emas.items():
             ema.load(_under(f"emas.{name}.", tensors))
         optimizers = _table(values, "optimizers")

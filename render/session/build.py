@@ -1,5 +1,6 @@
 """A session file becomes a timeline: clips on tracks, in the session's own time."""
 
+import math
 import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +9,7 @@ from pathlib import Path
 from after.config import from_dict
 from after.controls import CONTROLS
 from after.midi import Score, TempoChange
-from render.arrange import AUTO_TIMBRE, timeline_from_midi
+from render.arrange import AUTO_TIMBRE, first_timbre, timeline_from_midi
 from render.curves import Curve, TimbrePath
 from render.effects import Effect, load_effects, parse_effects
 from render.engine import RenderSettings
@@ -28,6 +29,7 @@ from render.timeline import AudioClip, Bus, Clip, Mix, Timeline, Track
 from render.voices import Instrument
 
 TICKS_PER_BEAT = 960
+_MAX_NUMBER = 1e6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,10 +50,18 @@ def read_session(path: Path) -> SessionSettings:
         ConfigError: for unknown keys, wrong types and values out of range, naming file and key.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        values = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=_finite)
+    except (OSError, ValueError) as error:
         raise TimelineError(f"{path} cannot be read as a session ({error}); give a TOML file") from error
     return from_dict(SessionSettings, values, source=str(path))
+
+
+def _finite(text: str) -> float:
+    """Read a number; TOML also has nan and inf, which mean nothing in a session."""
+    value = float(text)
+    if not math.isfinite(value) or abs(value) > _MAX_NUMBER:
+        raise ValueError(f"{text} is no number that can be used")
+    return value
 
 
 def session_files(path: Path) -> tuple[Path, ...]:
@@ -146,6 +156,10 @@ def _arrange(
     attributes = _attributes(track, tempo_map)
     notes = tuple(sorted(note for part in placed if not isinstance(part, AudioClip) for note in part))
     recordings = tuple(part for part in placed if isinstance(part, AudioClip))
+    if timbre_for and (recordings or path is not None):
+        raise TimelineError(
+            f"track {track.name!r} has timbre_for, which is for channels of MIDI files without automation of the timbre"
+        )
     if notes and recordings:
         raise TimelineError(f"track {track.name!r} holds MIDI files and recordings; give each kind a track of its own")
     whole = Track(
@@ -154,7 +168,7 @@ def _arrange(
     )  # fmt: skip
     if recordings or path is not None or (timbre != AUTO_TIMBRE and not timbre_for):
         if timbre == AUTO_TIMBRE and path is None:
-            whole = replace(whole, timbre=player.timbres[0])
+            whole = replace(whole, timbre=first_timbre(player.timbres))
         return [replace(whole, timbre=path.timbres[0])] if path else [whole], [], []
     split = timeline_from_midi(
         Score(notes, (), tempo_map.changes), timbre, timbre_for, timbres=player.timbres, has_map=player.has_map

@@ -15,6 +15,9 @@ from render.source import Recording, read_source
 from render.tempo import TempoMap
 from render.timeline import AudioClip
 
+_CLOSE_BEATS = 1e-6
+"""MIDI ticks become seconds and beats again; what is nearer than this to a beat is on it."""
+
 Placed = tuple[Note, ...] | AudioClip
 Locate = Callable[[Position, TempoMap], float]
 
@@ -49,26 +52,28 @@ def _place_notes(clip: ClipSettings, score: Score, tempo_map: TempoMap, start_s:
     chosen = [
         note
         for note in apply_pedal(score)
-        if clip.from_beats <= own.beats_at(note.onset_s) < end_beats
+        if clip.from_beats - _CLOSE_BEATS <= own.beats_at(note.onset_s) < end_beats - _CLOSE_BEATS
         and (not clip.channels or note.midi_channel + 1 in clip.channels)
     ]
     if not chosen:
         raise TimelineError(f"{clip.file} holds no notes where the clip takes them from; change its beats or channels")
-    last_beats = max(own.beats_at(note.end_s) for note in chosen)
-    length_beats = (math.ceil(last_beats - 1e-6) if clip.to_beats is None else clip.to_beats) - clip.from_beats
+    last_s = max(score.duration_s, *(note.end_s for note in score.notes), 0.0)
+    last_beats = math.ceil(own.beats_at(last_s) - _CLOSE_BEATS)
+    length_beats = (last_beats if clip.to_beats is None else clip.to_beats) - clip.from_beats
     start_beats = tempo_map.beats_at(start_s) - clip.pickup_beats
-    if start_beats < -1e-9:
+    upbeat_s = own.seconds_at(clip.from_beats + clip.pickup_beats) - own.seconds_at(clip.from_beats)
+    begin_s = start_s - upbeat_s if clip.follow == "seconds" else tempo_map.seconds_at(max(0.0, start_beats))
+    if start_beats < -1e-9 or begin_s < -1e-9:
         raise TimelineError(
             f"{clip.file} has an upbeat of {clip.pickup_beats:g} beats, but begins at beat "
             f"{tempo_map.beats_at(start_s):g}: put it later"
         )
 
     def place(time_s: float, times: int) -> float:
-        beats = min(own.beats_at(time_s), end_beats) - clip.from_beats
+        beats = max(0.0, min(own.beats_at(time_s), end_beats) - clip.from_beats)
         if clip.follow == "beats":
             return tempo_map.seconds_at(max(0.0, start_beats + times * length_beats + beats))
         whole_s = own.seconds_at(clip.from_beats + length_beats) - own.seconds_at(clip.from_beats)
-        begin_s = tempo_map.seconds_at(max(0.0, start_beats))
         return begin_s + times * whole_s + own.seconds_at(clip.from_beats + beats) - own.seconds_at(clip.from_beats)
 
     return [
@@ -98,6 +103,11 @@ def _place_recording(clip: ClipSettings, source: Recording, tempo_map: TempoMap,
     if part.shape[1] == 0:
         raise TimelineError(f"{clip.file} holds nothing where the clip takes it from; change its beats")
     part = part * np.float32(10.0 ** (clip.gain_db / 20.0))
+    if begin_beats < clip.pickup_beats - 1e-9:
+        raise TimelineError(
+            f"{clip.file} has an upbeat of {clip.pickup_beats:g} beats, but begins at beat {begin_beats:g}: put it "
+            "later"
+        )
     first_s = tempo_map.seconds_at(max(0.0, begin_beats - clip.pickup_beats))
-    length_s = part.shape[1] / source.sample_rate
+    length_s = (end - samples(clip.from_beats)) / source.sample_rate
     return [AudioClip(part, source.sample_rate, first_s + times * length_s) for times in range(clip.repeat)]

@@ -37,6 +37,10 @@ class TempoSettings:
     at_beats: float = 0.0
     beats_per_minute: float = 120.0
 
+    def __post_init__(self) -> None:
+        is_possible = self.at_beats >= 0 and 1 <= self.beats_per_minute <= 1000
+        _require(is_possible, f"{self.beats_per_minute:g} at beat {self.at_beats:g}; give 1 to 1000 beats per minute")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MeterSettings:
@@ -150,6 +154,10 @@ class StripSettings:
 
     def __post_init__(self) -> None:
         _require(abs(self.pan) <= 1, f"pan is {self.pan:g}; give -1 (left) to 1 (right)")
+        gains = {"gain_db": self.gain_db, **{f"sends.{name}": gain for name, gain in self.sends.items()}}
+        wrong = [f"{name} is {gain:g}" for name, gain in gains.items() if abs(gain) > 200]
+        _require(not wrong, f"{', '.join(wrong)}; give decibels from -200 to 200")
+        _require("" not in self.sends, "a send names no bus; write the name of one")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

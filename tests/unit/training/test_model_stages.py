@@ -11,7 +11,7 @@ from torch import Tensor
 from after.data.loading.excerpts import Batch
 from after.data.prepare.run import prepare
 from after.data.prepare.settings import PrepareJob
-from after.errors import CheckpointError, DataError
+from after.errors import CheckpointError, ConfigError, DataError
 from after.training.diffusion_loop import train_diffusion
 from after.training.model_losses import Pass, cycle_term
 from after.training.model_updates import ModelUpdates
@@ -202,3 +202,40 @@ def test_cycles_begin_where_there_is_most_noise_among_what_is_trained(objective:
     trained = path.sigma(times) / path.alpha(times)
     assert float(seen[0].min()) >= float(trained.quantile(0.745))
     assert float(seen[0].max()) <= float(trained.max()) * 1.001
+
+
+def test_a_critic_begins_with_its_stage() -> None:
+    """The timbre critic has nothing to judge in the first stage: schedule, warm-up and rise begin with the second."""
+    run = ("timbre_first.iterations=30", "training.iterations=60", "disentangling.timbre_critic=1.0")
+    updates = updates_with(*run)
+    for number in range(28, 31):
+        figures = updates.make(batch_of(number), number)
+        assert ("timbre_critic" in figures) is (number == 30)
+    assert updates.state.since("timbre_critic", 99) == 30
+    assert updates.critics.learners["timbre_critic"].start == 30
+
+
+def test_the_start_counts_from_where_a_loss_comes_in() -> None:
+    old = updates_with()
+    old.make(batch_of(0), 3000)
+    waiting = ("disentangling.correlation=50.0", "disentangling.length=1", "disentangling.start=2")
+    plain, fought = resumed(old), resumed(old, *waiting)
+    strayed = []
+    for iteration in range(3001, 3006):
+        for updates in (plain, fought):
+            updates.make(batch_of(iteration), iteration)
+        pairs = zip(plain.model.parameters(), fought.model.parameters(), strict=True)
+        strayed.append(max(float((a.detach() - b.detach()).abs().max()) for a, b in pairs))
+    assert max(strayed[:3]) < 1e-7
+    assert strayed[4] > 1e-6
+
+
+def test_one_item_for_a_process_is_too_few_to_compare() -> None:
+    with pytest.raises(ConfigError, match=r"gives each process 1: .* at least 2"):
+        updates_with("disentangling.correlation=1.0", batch_size=1)
+
+
+def test_a_critic_of_another_size_is_explained() -> None:
+    old = updates_with("disentangling.timbre_critic=1.0")
+    with pytest.raises(CheckpointError, match="the stored timbre critic has another size"):
+        resumed(old, "disentangling.timbre_critic=1.0", "disentangling.critic_width=16")

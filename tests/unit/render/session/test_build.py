@@ -73,6 +73,45 @@ def test_notes_that_cross_a_change_of_tempo_or_the_end_of_a_clip_end_there_in_be
     assert note.duration_s == pytest.approx(1.0, abs=1e-3)
 
 
+@pytest.mark.parametrize("bpm", [61, 67, 97, 133, 174])
+@pytest.mark.parametrize("cut", [1, 3, 8])
+def test_notes_on_a_cut_belong_to_what_begins_there(folder: Path, bpm: int, cut: int) -> None:
+    """MIDI ticks become seconds and beats again, and hardly ever the same number."""
+    write_midi(folder / "even.mid", [Note(60 / 120 * k, 60, 90, 0.2) for k in range(16)])
+    data = (folder / "even.mid").read_bytes()
+    tempo = round(60e6 / bpm).to_bytes(3, "big")
+    (folder / "even.mid").write_bytes(
+        data.replace(b"\xff\x51\x03" + (500_000).to_bytes(3, "big"), b"\xff\x51\x03" + tempo)
+    )
+    clip = f"from_beats = {cut}\nto_beats = {cut + 4}\n"
+    text = "tempo = [{beats_per_minute = 60}]\n" + HEAD.replace("tune", "even") + clip
+    assert onsets(build(folder, text)) == pytest.approx([0, 1, 2, 3], abs=1e-3)
+
+
+def test_parts_of_one_file_repeat_together(folder: Path) -> None:
+    """The second channel rests where the first ends: both have the file's length."""
+    tempo = "tempo = [{beats_per_minute = 60}]\n"
+    second = HEAD.replace('"a"', '"b"') + "channels = [2]\nrepeat = 2\n"
+    session = build(folder, tempo + HEAD + "channels = [1]\nrepeat = 2\n" + second)
+    assert onsets(session, 0) == pytest.approx([0, 1, 2, 4, 5, 6])
+    assert onsets(session, 1) == pytest.approx([3, 7])
+
+
+def test_a_recording_that_ends_early_repeats_after_the_length_that_is_asked_for(folder: Path) -> None:
+    write_audio(folder / "hum.wav", np.full((1, 15200), 0.1, dtype=np.float32), 8000)  # 1.9 s
+    text = "tempo = [{beats_per_minute = 120}]\n[[track]]\nname = 'v'\n[[track.clip]]\nfile = 'hum.wav'\n"
+    (track,) = build(folder, text + "to_beats = 4\nrepeat = 3\n", Follower()).timeline.tracks
+    assert [clip.onset_s for clip in track.recordings()] == pytest.approx([0.0, 2.0, 4.0])
+    with pytest.raises(TimelineError, match="upbeat of 1 beats"):
+        build(folder, text + "pickup_beats = 1\n", Follower())
+
+
+def test_the_downbeat_after_an_upbeat_in_seconds_is_on_its_bar(folder: Path) -> None:
+    """The file has 120 beats per minute, the session 60: an upbeat of one beat lasts half a second."""
+    text = "tempo = [{beats_per_minute = 60}]\n" + HEAD + "at_beats = 4\npickup_beats = 1\nfollow = 'seconds'\n"
+    assert onsets(build(folder, text))[:2] == pytest.approx([3.5, 4.0])
+
+
 def test_without_a_tempo_a_session_has_that_of_its_first_midi_file(folder: Path) -> None:
     session = build(folder, HEAD)
     score = read_midi(folder / "tune.mid")
@@ -164,6 +203,11 @@ repeat = 2
         (HEAD.replace("name = ", "output = 'hall'\nname = "), TimelineError, "goes to the bus 'hall', but no bus"),
         (HEAD.replace("name = ", "effects = 'rom'\nname = "), Exception, "did you mean room"),
         ("seed = -1" + HEAD, ConfigError, "seed is -1"),
+        (HEAD.replace("name = ", "gain_db = nan\nname = "), TimelineError, "nan is no number"),
+        (HEAD.replace("name = ", "gain_db = 500\nname = "), ConfigError, "decibels from -200"),
+        (HEAD + "at_beats = inf", TimelineError, "inf is no number"),
+        ("tempo = [{beats_per_minute = 0}, {at_beats = 1}]" + HEAD, ConfigError, "give 1 to 1000"),
+        (HEAD.replace("name = ", "sends = {'' = -6}\nname = "), ConfigError, "names no bus"),
         ("[[[", TimelineError, "cannot be read as a session"),
     ],
 )
