@@ -53,7 +53,9 @@ def first_timbre(timbres: Sequence[str]) -> str:
         TimbreError: if it names none.
     """
     if not timbres:
-        raise TimbreError("the instrument names no timbres; name as timbre an audio file of the one you want")
+        raise TimbreError(
+            "the instrument names no timbres; give --timbre, or timbre in a session, an audio file of the one you want"
+        )
     return timbres[0]
 
 

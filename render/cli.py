@@ -99,8 +99,8 @@ def command(loader: "InstrumentLoader | None", /, **arguments: Any) -> None:
 
 def _render(options: RenderOptions, path: Path, load: "InstrumentLoader | None") -> None:
     """Check everything that can be checked, then render and write."""
-    from render.job import load_instrument, prepare_job, render_job, tags_of
-    from render.output import check_output, check_picture, write_render, write_stems
+    from render.job import job_files, load_instrument, prepare_job, render_job, tags_of
+    from render.output import check_apart, check_output, check_picture, write_render, write_stems
 
     bit_depth = int(options.bit_depth)
     out = _output(options, path)
@@ -111,8 +111,10 @@ def _render(options: RenderOptions, path: Path, load: "InstrumentLoader | None")
     job = replace(job, settings=replace(job.settings, keep_stems=options.stems is not None))
     prepared = prepare_job(job, load or load_instrument)
     tags = tags_of(prepared)
+    outputs = [path for path in (out, options.picture) if path is not None]
     if options.stems is not None:
-        _check_stems(options.stems, prepared.timeline, out.suffix, force=options.force)
+        outputs += _check_stems(options.stems, prepared.timeline, out.suffix, force=options.force)
+    check_apart(outputs, job_files(job))
     _say(prepared.timeline.remarks)
     with _progress_bar() as progress:
         result = render_job(prepared, progress)
@@ -125,7 +127,7 @@ def _render(options: RenderOptions, path: Path, load: "InstrumentLoader | None")
     if options.stems is not None:
         click.echo(f"{options.stems}: {len(result.stems)} stems")
     if options.picture is not None:
-        _draw(options.picture, prepared.timeline, result)
+        _draw(options.picture, prepared.timeline, result, prepared.settings.from_s)
 
 
 def _output(options: RenderOptions, path: Path) -> Path:
@@ -141,8 +143,8 @@ def _output(options: RenderOptions, path: Path) -> Path:
     return out
 
 
-def _check_stems(folder: Path, timeline: "Timeline", suffix: str, *, force: bool) -> None:
-    """Make the folder, and make sure that what will be written there can be."""
+def _check_stems(folder: Path, timeline: "Timeline", suffix: str, *, force: bool) -> list[Path]:
+    """Make the folder, and make sure that what will be written there can be; give those files."""
     from render.errors import OutputError
     from render.output import check_place, stem_paths
 
@@ -152,14 +154,22 @@ def _check_stems(folder: Path, timeline: "Timeline", suffix: str, *, force: bool
         raise OutputError(f"cannot make the folder {folder}: {error.strerror}; choose another with --stems") from error
     tracks = [track.name for track in timeline.tracks if not track.mix.output]
     names = tracks + [bus.name for bus in timeline.buses if not bus.mix.output]
-    for path in stem_paths(folder, names, suffix).values():
+    paths = list(stem_paths(folder, names, suffix).values())
+    for path in paths:
         check_place(path, force=force)
+    return paths
 
 
-def _draw(path: Path, timeline: "Timeline", result: "RenderResult") -> None:
+def _draw(path: Path, timeline: "Timeline", result: "RenderResult", from_s: float) -> None:
     from after.evaluation.picture import draw_render
 
-    notes = sorted(note for track in timeline.tracks for note in track.notes())
+    end_s = from_s + result.audio.shape[1] / result.sample_rate
+    notes = sorted(
+        replace(note, onset_s=note.onset_s - from_s)
+        for track in timeline.tracks
+        for note in track.notes()
+        if from_s <= note.onset_s < end_s
+    )
     title = ", ".join(track.name for track in timeline.tracks)
     draw_render(path, result.audio, result.sample_rate, notes, title)
     click.echo(f"{path}")

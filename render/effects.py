@@ -110,6 +110,13 @@ def parse_effects(tables: Sequence[Mapping[str, object]], *, source: str, folder
     return tuple(effects)
 
 
+def effect_files(effects: Sequence[Effect]) -> tuple[Path, ...]:
+    """Give the files that effects read, such as impulse responses."""
+    return tuple(
+        Path(str(value)) for effect in effects for name, value in effect.parameters if name.endswith("_filename")
+    )
+
+
 def apply_effects(audio: NDArray[np.float32], effects: Sequence[Effect], sample_rate: int) -> NDArray[np.float32]:
     """Run audio through a chain, from a fresh state, with the chain's latency taken out.
 

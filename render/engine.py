@@ -7,13 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
 from after.audio import FloatAudio, resample
 from render.automation import find_timbre, track_automation
 from render.effects import apply_effects
 from render.errors import TimelineError
-from render.large import peak_of, scaled
+from render.large import peak_of, pieces, scaled, zeros
 from render.level import protect_peak
 from render.loudness import match_loudness
 from render.mixer import Mixer
@@ -143,6 +141,8 @@ def _finish(
 ) -> RenderResult:
     """Cut the mix to what is wanted and see to its level; stems likewise, so that they still add up to it."""
     first = round(settings.from_s * sample_rate)
+    if first >= mastered.shape[1]:
+        raise TimelineError(f"the region begins at {settings.from_s:g} s, when all is over; begin it earlier")
     if settings.to_s is None:
         end = find_end(mastered, sample_rate, keep_samples=keep_samples)
         whole, stems = mastered[:, :end], {name: _lengthened(stem, end) for name, stem in stems.items()}
@@ -206,7 +206,10 @@ def _lengthened(audio: FloatAudio, num_samples: int) -> FloatAudio:
     """Cut audio [C, T], or add silence to it, to a length; cut, it is the same memory."""
     if audio.shape[1] >= num_samples:
         return audio[:, :num_samples]
-    return np.pad(audio, ((0, 0), (0, num_samples - audio.shape[1])))
+    longer = zeros((audio.shape[0], num_samples))
+    for piece in pieces(audio.shape[1]):
+        longer[:, piece] = audio[:, piece]
+    return longer
 
 
 def check_kind(instrument: Instrument, *, with_notes: bool, with_audio: bool) -> None:

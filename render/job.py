@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from importlib import metadata
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from after.errors import AfterError
 from render.arrange import AUTO_TIMBRE, timeline_from_audio, timeline_from_midi
-from render.effects import load_effects
+from render.effects import effect_files, load_effects
 from render.engine import Progress, RenderResult, RenderSettings, check_kind, render_timeline
 from render.errors import RenderError, TimbreError
 from render.output import describe_render
@@ -99,6 +99,18 @@ def render_job(prepared: Prepared, progress: Progress | None = None) -> RenderRe
     return render_timeline(prepared.timeline, prepared.instrument, prepared.settings, progress, others=prepared.others)
 
 
+def job_files(job: Job) -> tuple[Path, ...]:
+    """Give the files that a job reads, but for the instrument's.
+
+    Raises:
+        RenderError: if they are named in a file that cannot be read.
+    """
+    if is_session(job.source):
+        return session_files(job.source)
+    named = [Path(name) for name in (job.timbre, job.effects, *(timbre for _, timbre in job.timbre_for))]
+    return (job.source, *(path for path in named if path.is_file()), *effect_files(load_effects(job.effects)))
+
+
 def tags_of(prepared: Prepared) -> dict[str, str]:
     """Give what the file of a render says of where it comes from.
 
@@ -122,6 +134,7 @@ def job_hash(job: Job) -> str:
     files = session_files(job.source) if is_session(job.source) else (job.source,)
     values["source"] = [_file_hash(path) for path in files]
     values["instrument"] = _instrument_hash(job.instrument)
+    values["effect_files"] = [] if is_session(job.source) else _hashes(effect_files(load_effects(job.effects)))
     for name in ("effects", "timbre"):
         values[name] = _file_hash_if(values[name])
     values["timbre_for"] = [[channel, _file_hash_if(timbre)] for channel, timbre in job.timbre_for]
@@ -150,6 +163,10 @@ def _said_beside(settings: RenderSettings) -> dict[str, Any]:
     """Give what may be said beside a session: the level, and whether stems are wanted."""
     names = ("normalize", "loudness_lufs", "true_peak_dbtp", "keep_stems", "block_size")
     return {name: getattr(settings, name) for name in names}
+
+
+def _hashes(paths: Sequence[Path]) -> list[str]:
+    return [_file_hash(path) for path in paths]
 
 
 def _timeline(source: "Score | Recording", job: Job, instrument: "Instrument") -> Timeline:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from after.audio import resample
 from render.large import peak_of, pieces, scaled
+from render.level import protect_peak
 
 FloatAudio = NDArray[np.float32]
 MIN_S = 0.4
@@ -53,7 +54,8 @@ def match_loudness(
     """
     loudness = integrated_loudness(audio, sample_rate)
     if loudness == -math.inf:
-        return audio, "the render is silent, or too short to have a loudness: its level is as it was"
+        kept, remark = protect_peak(audio)
+        return kept, f"there is too little sound to have a loudness{': ' + remark if remark else ''}"
     gain_db = target_lufs - loudness
     room_db = max_true_peak_dbtp - true_peak_dbtp(audio)
     applied_db = min(gain_db, room_db)

@@ -60,6 +60,20 @@ def check_place(path: Path, *, force: bool = False) -> None:
         raise OutputError(f"{path} cannot be written ({error.strerror}); choose a folder you may write to") from error
 
 
+def check_apart(outputs: Sequence[Path], inputs: Sequence[Path]) -> None:
+    """Make sure that no file is written twice, and none that is read.
+
+    Raises:
+        OutputError: if one is.
+    """
+    written = [path.resolve() for path in outputs]
+    for path, place in zip(outputs, written, strict=True):
+        if written.count(place) > 1:
+            raise OutputError(f"{path} would be written twice; give mix, stems and picture names of their own")
+        if place in {source.resolve() for source in inputs}:
+            raise OutputError(f"{path} is part of what is rendered; write elsewhere with --out")
+
+
 def check_picture(path: Path, *, force: bool = False) -> None:
     """Make sure that a picture can be written to a path.
 

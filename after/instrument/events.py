@@ -30,11 +30,12 @@ class NoteEvent:
 def events_of(notes: Sequence[Note], sample_rate: int) -> list[NoteEvent]:
     """Give the on and off events of notes, offs before ons at the same sample, offsets from the very start.
 
-    A note that is struck again while it sounds ends there: its own end must not stop the later one.
+    A note that is struck again while it sounds ends there: its own end must not stop the later one. Of two that begin
+    together, the longer one's end counts.
     """
     events: list[NoteEvent] = []
     next_start: dict[int, int] = {}
-    for note in sorted(notes, key=lambda note: note.onset_s, reverse=True):
+    for note in sorted(notes, key=lambda note: (note.onset_s, note.duration_s), reverse=True):
         start = round(note.onset_s * sample_rate)
         end = max(start + 1, round((note.onset_s + note.duration_s) * sample_rate))
         events.append(NoteEvent(start, note.pitch, note.velocity))

@@ -11,7 +11,7 @@ from after.controls import CONTROLS
 from after.midi import Score, TempoChange
 from render.arrange import AUTO_TIMBRE, first_timbre, timeline_from_midi
 from render.curves import Curve, TimbrePath
-from render.effects import Effect, load_effects, parse_effects
+from render.effects import Effect, effect_files, effect_presets, load_effects, parse_effects
 from render.engine import RenderSettings
 from render.errors import TimelineError
 from render.session.clips import Placed, place_clip, read_clip
@@ -19,8 +19,10 @@ from render.session.settings import (
     AutomationSettings,
     BusSettings,
     EffectTable,
+    MasterSettings,
     Position,
     SessionSettings,
+    StripSettings,
     TempoSettings,
     TrackSettings,
 )
@@ -71,9 +73,11 @@ def session_files(path: Path) -> tuple[Path, ...]:
         TimelineError, ConfigError: as `read_session`.
     """
     settings, folder = read_session(path), path.parent
-    names: list[str | Path | None] = [settings.instrument, settings.master.effects]
-    for strip in (*settings.track, *settings.bus):
+    names: list[str | Path | None] = [settings.instrument]
+    strips: tuple[StripSettings | MasterSettings, ...] = (*settings.track, *settings.bus, settings.master)
+    for strip in strips:
         names.append(strip.effects)
+        names += effect_files(_effects(strip.effects, strip.effect, folder.absolute(), path.name))
     for track in settings.track:
         names += [track.instrument, track.timbre, *track.timbre_for.values(), *(clip.file for clip in track.clip)]
         names += [str(point.value) for automation in track.automation for point in automation.points]
@@ -225,8 +229,7 @@ def _timbre_path(track: TrackSettings, tempo_map: TempoMap, folder: Path) -> Tim
 
 
 def _effects(name: str, tables: Sequence[EffectTable], folder: Path, source: str) -> tuple[Effect, ...]:
-    beside = folder / name
-    chain = load_effects(beside if beside.is_file() else name)
+    chain = load_effects(name if name in effect_presets() else _beside_text(folder, name))
     return (*chain, *parse_effects(tables, source=source, folder=folder))
 
 
@@ -235,8 +238,8 @@ def _beside(folder: Path, path: Path | None) -> Path | None:
 
 
 def _beside_text(folder: Path, name: str) -> str:
-    """Give the path of a file beside the session, or the name as it is."""
-    return str(folder / name) if (folder / name).is_file() else name
+    """Give the path of a file beside the session, or the name as it is; files of that name elsewhere do not count."""
+    return str(folder / name) if (folder / name).is_file() or Path(name).is_file() else name
 
 
 def _render_settings(settings: SessionSettings, tempo_map: TempoMap) -> RenderSettings:

@@ -8,6 +8,7 @@ import pytest
 import soundfile
 from click.testing import CliRunner, Result
 
+from after.audio import write_audio
 from after.cli import group
 from after.midi import Note, write_midi
 from render.loudness import integrated_loudness
@@ -71,6 +72,26 @@ def test_what_the_session_says_cannot_be_said_otherwise(session: Path, options: 
     result = render(session, *options)
     assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1)
     assert word in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (["--stems", "st", "-o", "st/bass.wav"], "written twice"),
+        (["-o", "voice.wav", "--force"], "part of what is rendered"),
+        (["--picture", "a.png", "--stems", ".", "-o", "song.wav"], ""),
+    ],
+)
+def test_no_file_is_written_twice_or_over_what_is_read(session: Path, options: list[object], word: str) -> None:
+    write_audio("voice.wav", np.full((1, 44100), 0.1, dtype=np.float32), 44100)
+    (session.parent / "voice.wav").write_bytes(Path("voice.wav").read_bytes())
+    session.write_text(SESSION.replace('"flute"', '"voice.wav"'))
+    before = (session.parent / "voice.wav").read_bytes()
+    Path("st").mkdir()
+    result = render(session, *(session.parent / o if o == "voice.wav" else o for o in options))
+    assert result.exit_code == (2 if word else 0), result.output
+    assert word in result.stderr
+    assert (session.parent / "voice.wav").read_bytes() == before
 
 
 def test_errors_name_file_and_key(session: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from after.audio import write_audio
 from after.instrument import Instrument
 from after.midi import Note, write_midi
 from render.engine import RenderResult
@@ -179,3 +180,27 @@ def test_the_hash_of_a_session_is_that_of_all_its_files(folder: Path) -> None:
     assert job_hash(job) == before
     write_midi(folder / "clicks.mid", [Note(0.0, 61, 127, 0.25)])
     assert job_hash(job) != before
+
+
+def test_the_hash_hears_impulse_responses_and_files_elsewhere_do_not_count(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "elsewhere").mkdir()
+    monkeypatch.chdir(folder / "elsewhere")
+    write_audio(folder / "ir.wav", np.eye(1, 50, dtype=np.float32), RATE)
+    write_audio("voice.wav", np.full((1, RATE), 0.1, dtype=np.float32), RATE)  # in the folder where we stand
+    (folder / "fx.toml").write_text('[[effect]]\nplugin = "Convolution"\nimpulse_response_filename = "ir.wav"\n')
+    path = folder / "song.toml"
+    path.write_text(CLICKS.replace('name = "clicks"', 'name = "clicks"\neffects = "fx.toml"'))
+    before = job_hash(Job(source=path)), job_hash(Job(source=folder / "clicks.mid", effects=str(folder / "fx.toml")))
+    write_audio(folder / "ir.wav", 0.5 * np.eye(1, 50, dtype=np.float32), RATE)
+    after = job_hash(Job(source=path)), job_hash(Job(source=folder / "clicks.mid", effects=str(folder / "fx.toml")))
+    assert before[0] != after[0]
+    assert before[1] != after[1]
+    with pytest.raises(RenderError, match=r"voice.wav is no audio file"):
+        play(folder, CLICKS.replace('"click"', '"voice.wav"'))
+
+
+def test_a_region_after_the_end_is_refused(folder: Path) -> None:
+    with pytest.raises(RenderError, match="when all is over"):
+        play(folder, CLICKS + "[region]\nfrom_beats = 900\n")
