@@ -5,13 +5,16 @@ def branches_needed(guidance_structure: float, guidance_timbre: float) -> list[i
     """Tell which branches the guidance strengths need, as bits: 1 sees the structure, 2 the timbre, 3 both, 0 none.
 
     prediction = f(0) + g_structure (f(structure) - f(0)) + g_timbre (f(both) - f(structure)), so terms with weight
-    zero drop out: one branch when both strengths are 1, two when they are equal or the structure's is 1, else three.
+    zero drop out: one branch when both strengths are 1 or 0, two when they are equal or the structure's is 1, else
+    three; one less when the timbre's is 0.
     The weights add up to 1 and estimates of data and noise are affine in what is predicted, so it does not matter which
     of them is guided.
     Source: Ho and Salimans 2022, arXiv 2207.12598, equation 6, nested as in Brooks et al. 2023, arXiv 2211.09800,
     equation 3.
     """
-    needed = [3]
+    needed = [0] * 0
+    if guidance_timbre != 0.0:
+        needed.append(3)
     if guidance_structure != guidance_timbre:
         needed.append(1)
     if guidance_structure != 1.0:

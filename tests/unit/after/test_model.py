@@ -20,7 +20,7 @@ SETTINGS = ModelSettings(
     timbre=TimbreSettings(size=TIMBRE_SIZE, width=8, num_blocks=1),
     denoiser=DenoiserSettings(width=8, num_layers=2, num_heads=2, window=4, expansion=2),
 )
-GUIDANCES = [(1.0, 1.0), (2.0, 2.0), (1.0, 2.5), (1.5, 3.0), (0.0, 0.0), (0.0, 1.0), (3.0, 1.0)]
+GUIDANCES = [(1.0, 1.0), (2.0, 2.0), (1.0, 2.5), (1.5, 3.0), (0.0, 0.0), (0.0, 1.0), (3.0, 1.0), (1.0, 0.0), (2.0, 0.0)]
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,16 @@ def explicit(
 
 @pytest.mark.parametrize(
     ("guidances", "branches"),
-    [((1, 1), {3}), ((2, 2), {3, 0}), ((0, 0), {3, 0}), ((1, 2), {3, 1}), ((2, 1), {3, 1, 0}), ((0, 1), {3, 1, 0})],
+    [
+        ((1, 1), {3}),
+        ((2, 2), {3, 0}),
+        ((0, 0), {0}),
+        ((1, 0), {1}),
+        ((2, 0), {1, 0}),
+        ((1, 2), {3, 1}),
+        ((2, 1), {3, 1, 0}),
+        ((0, 1), {3, 1, 0}),
+    ],
 )
 def test_branches_with_weight_zero_are_left_out(guidances: tuple[float, float], branches: set[int]) -> None:
     needed = branches_needed(*map(float, guidances))
