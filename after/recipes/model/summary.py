@@ -86,7 +86,7 @@ def _matrix(title: str, names: Sequence[str], values: Sequence[Sequence[float | 
     yield ""
     yield from _header(("", *names))
     for label, row in zip(names, values, strict=True):
-        yield _row((label, *("-" if value is None else f"{value:.1f}" for value in row)))
+        yield _row((label, *("-" if value is None else f"{value:.2f}" for value in row)))
 
 
 def _header(cells: Sequence[str]) -> Iterator[str]:

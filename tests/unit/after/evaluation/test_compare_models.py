@@ -180,8 +180,8 @@ def test_the_summary_is_markdown_in_the_order_of_the_recipe(tmp_path: Path) -> N
     assert variants[2][6:8] == ["-", "-"]
     assert [row[:2] for row in steps[:3]] == [["variant", "steps"], ["midi_unet", "1"], ["midi_unet", "4"]]
     assert len(steps) == 7
-    assert pitch == [["", "flute", "oboe"], ["flute", "0.2", "-"], ["oboe", "1.0", "0.8"]]
-    assert timbre[1:] == [["flute", "0.2", "1.0"], ["oboe", "-", "0.8"]]
+    assert pitch == [["", "flute", "oboe"], ["flute", "0.25", "-"], ["oboe", "1.00", "0.75"]]
+    assert timbre[1:] == [["flute", "0.25", "1.00"], ["oboe", "-", "0.75"]]
 
 
 def test_the_summary_of_nothing_says_what_is_missing(tmp_path: Path) -> None:
