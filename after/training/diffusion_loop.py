@@ -126,5 +126,10 @@ def _read_excerpts(
             "prepare it with --feature pitch or with MIDI files, or set disentangling.pitch_critic=0"
         )
     first = settings.timbre_first.iterations
+    if first and len(train.groups) < 2:
+        raise DataError(
+            f"timbre_first.iterations is {first}, but {store.path} has one group ({train.groups[0]}): contrast needs "
+            "two or more to tell apart. Prepare it with --group-by, or set timbre_first.iterations=0"
+        )
     sounding = Excerpts(store, "train", replace(drawn, kinds=("recording", "copy"))) if first else train
     return train, sounding, Excerpts(store, "validation", replace(drawn, kinds=("recording",), with_pitches=True))

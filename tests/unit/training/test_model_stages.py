@@ -239,3 +239,16 @@ def test_a_critic_of_another_size_is_explained() -> None:
     old = updates_with("disentangling.timbre_critic=1.0")
     with pytest.raises(CheckpointError, match="the stored timbre critic has another size"):
         resumed(old, "disentangling.timbre_critic=1.0", "disentangling.critic_width=16")
+
+
+def test_one_group_has_nothing_to_contrast_with(tmp_path: Path) -> None:
+    folder = make_store(tmp_path).parent
+    prepare(
+        PrepareJob(inputs=(folder / "set" / "soft",), out=folder / "one", workers=0),
+        {"chunk_samples": CHUNK_SAMPLES, "validation": 0.35, "min_seconds": 0.1},
+    )
+    train_small_codec(folder / "one", folder / "codec")
+    with pytest.raises(DataError, match=r"has one group .*: contrast needs two"):
+        train_diffusion(
+            settings("timbre_first.iterations=5"), folder / "one", folder / "run", codec=folder / "codec", device="cpu"
+        )
