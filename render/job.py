@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from importlib import metadata
@@ -13,7 +14,7 @@ from after.errors import AfterError
 from render.arrange import AUTO_TIMBRE, timeline_from_audio, timeline_from_midi
 from render.effects import effect_files, load_effects
 from render.engine import Progress, RenderResult, RenderSettings, check_kind, render_timeline
-from render.errors import RenderError, TimbreError
+from render.errors import EffectError, RenderError, TimbreError
 from render.output import describe_render
 from render.session.build import build_session, read_session, session_files
 from render.source import Recording, read_source, write_down
@@ -108,7 +109,7 @@ def job_files(job: Job) -> tuple[Path, ...]:
     if is_session(job.source):
         return session_files(job.source)
     named = [Path(name) for name in (job.timbre, job.effects, *(timbre for _, timbre in job.timbre_for))]
-    return (job.source, *(path for path in named if path.is_file()), *effect_files(load_effects(job.effects)))
+    return (job.source, *(path for path in named if path.is_file()), *_effect_files(job.effects))
 
 
 def tags_of(prepared: Prepared) -> dict[str, str]:
@@ -134,7 +135,7 @@ def job_hash(job: Job) -> str:
     files = session_files(job.source) if is_session(job.source) else (job.source,)
     values["source"] = [_file_hash(path) for path in files]
     values["instrument"] = _instrument_hash(job.instrument)
-    values["effect_files"] = [] if is_session(job.source) else _hashes(effect_files(load_effects(job.effects)))
+    values["effect_files"] = [] if is_session(job.source) else _hashes(_effect_files(job.effects))
     for name in ("effects", "timbre"):
         values[name] = _file_hash_if(values[name])
     values["timbre_for"] = [[channel, _file_hash_if(timbre)] for channel, timbre in job.timbre_for]
@@ -163,6 +164,13 @@ def _said_beside(settings: RenderSettings) -> dict[str, Any]:
     """Give what may be said beside a session: the level, and whether stems are wanted."""
     names = ("normalize", "loudness_lufs", "true_peak_dbtp", "keep_stems", "block_size")
     return {name: getattr(settings, name) for name in names}
+
+
+def _effect_files(name: str) -> tuple[Path, ...]:
+    """Give the files that a chain reads; none of one that cannot be built, which `prepare_job` says."""
+    with suppress(EffectError):
+        return effect_files(load_effects(name))
+    return ()
 
 
 def _hashes(paths: Sequence[Path]) -> list[str]:
