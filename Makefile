@@ -16,7 +16,7 @@ REQUIREMENTS := pyproject.toml constraints.txt requirements-no-deps.txt
 PACKAGES := after render plugin_bridge maxpatches
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check format golden host bench speed clean
+.PHONY: help venv demo test cluster check format golden host bench speed clean
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ demo: $(INSTALLED) ## render the bundled MIDI file with the bundled instrument i
 
 test: $(INSTALLED_DEV) ## run the fast tests
 	$(BIN)/python -m pytest -q -n $(TEST_JOBS)
+
+cluster: $(INSTALLED_DEV) ## run the tests that start a Ray cluster of two nodes
+	$(BIN)/python -m pytest -q -n $(TEST_JOBS) -m "cluster and not slow"
 
 check: $(INSTALLED_DEV) ## format, lint, types, import layers, spelling
 	$(BIN)/ruff format --check .

@@ -30,6 +30,8 @@ from after.errors import DataError
 from tests.unit.data.audio_folder import save, save_set, sine
 from tests.unit.data.preparing import CHUNK_SAMPLES, dump
 
+pytestmark = pytest.mark.cluster
+
 
 @pytest.fixture(autouse=True)
 def _nodes_find_this_module(monkeypatch: pytest.MonkeyPatch, repository: Path) -> None:

@@ -12,6 +12,8 @@ from tests.unit.data.test_cluster import apart, cluster_of_two, free_port
 from tests.unit.render.batch.batches import batch, outputs, times, write_song, write_songs
 from tests.unit.render.batch.test_processes import look_inside, tasks
 
+pytestmark = pytest.mark.cluster
+
 
 @pytest.fixture(autouse=True)
 def _nodes_find_this_module(monkeypatch: pytest.MonkeyPatch, repository: Path) -> None:
