@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from after.instrument.automation import Automation
+from render.curves import Curve
 from render.timbres import parse_place, read_timbre, resolve_timbre
 from render.timeline import Track
 from render.voices import Instrument
@@ -54,15 +55,13 @@ def _timbre_way(track: Track, instrument: Instrument) -> Callable[[NDArray[np.fl
         return None
     places = [parse_place(timbre) if instrument.has_map else None for timbre in path.timbres]
     vectors = np.stack([_vector(timbre, instrument) for timbre in path.timbres])
-    times = np.asarray(path.times_s)
+    numbers = Curve(path.times_s, tuple(float(number) for number in range(len(vectors))), path.is_stepped)
 
     def timbres(times_s: NDArray[np.float64]) -> FloatArray:
         rows = np.empty((len(times_s), vectors.shape[1]), dtype=np.float32)
-        for row, time_s in enumerate(times_s):
-            second = int(np.searchsorted(times, time_s, side="right"))
-            first, second = max(second - 1, 0), min(second, len(times) - 1)
-            span = times[second] - times[first]
-            share = 0.0 if path.is_stepped or span <= 0 else float(np.clip((time_s - times[first]) / span, 0.0, 1.0))
+        for row, number in enumerate(numbers.at(times_s)):
+            first, share = int(number), number % 1.0
+            second = min(first + 1, len(vectors) - 1)
             here, there = places[first], places[second]
             if here is not None and there is not None:
                 x, y = ((1.0 - share) * a + share * b for a, b in zip(here, there, strict=True))

@@ -45,8 +45,8 @@ class TempoMap:
     @cached_property
     def _starts_beats(self) -> list[float]:
         beats = [0.0]
-        for now, after in zip(self.changes, self.changes[1:], strict=False):
-            beats.append(beats[-1] + (after.time_s - now.time_s) * now.beats_per_minute / 60.0)
+        for change, following in pairwise(self.changes):
+            beats.append(beats[-1] + (following.time_s - change.time_s) * change.beats_per_minute / 60.0)
         return beats
 
     def beats_at(self, time_s: float) -> float:
@@ -68,10 +68,9 @@ class TempoMap:
     def beats_of_bar(self, bar: float) -> float:
         """Turn bars, counted from 0, into beats; a meter that begins within a bar ends it there."""
         counted = 0.0
-        for now, after in pairwise((*self.meters, None)):
-            assert now is not None
-            whole = math.ceil((after.onset_beats - now.onset_beats) / now.beats_per_bar - 1e-9) if after else math.inf
+        for meter, following in pairwise(self.meters):
+            whole = math.ceil((following.onset_beats - meter.onset_beats) / meter.beats_per_bar - 1e-9)
             if bar - counted < whole:
-                return now.onset_beats + (bar - counted) * now.beats_per_bar
+                return meter.onset_beats + (bar - counted) * meter.beats_per_bar
             counted += whole
-        raise AssertionError("the last meter has no end")
+        return self.meters[-1].onset_beats + (bar - counted) * self.meters[-1].beats_per_bar
