@@ -1,5 +1,6 @@
 """`after transfer`: recordings in other timbres, one or a folder of stems at once."""
 
+from glob import has_magic
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,8 @@ def command(ctx: click.Context, /, inputs: tuple[str, ...], timbre: str, out: Pa
             **options,
         )  # fmt: skip
         return
+    if len(inputs) == 1 and not has_magic(inputs[0]) and not Path(inputs[0]).exists():
+        raise RenderError(f"{inputs[0]} does not exist; give a recording, or a folder of them")
     if out is None:
         raise RenderError("several recordings, or a folder, need a folder to go to: name it with --out")
     ctx.invoke(

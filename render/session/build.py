@@ -51,6 +51,8 @@ def read_session(path: Path) -> SessionSettings:
         TimelineError: if it is no TOML file.
         ConfigError: for unknown keys, wrong types and values out of range, naming file and key.
     """
+    if not path.is_file():
+        raise TimelineError(f"{path} is not a file; give the path of a session, a .toml file")
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=_finite)
     except (OSError, ValueError) as error:
@@ -160,12 +162,7 @@ def _arrange(
     attributes = _attributes(track, tempo_map)
     notes = tuple(sorted(note for part in placed if not isinstance(part, AudioClip) for note in part))
     recordings = tuple(part for part in placed if isinstance(part, AudioClip))
-    if timbre_for and (recordings or path is not None):
-        raise TimelineError(
-            f"track {track.name!r} has timbre_for, which is for channels of MIDI files without automation of the timbre"
-        )
-    if notes and recordings:
-        raise TimelineError(f"track {track.name!r} holds MIDI files and recordings; give each kind a track of its own")
+    _check_track(track, bool(notes), bool(recordings), path is not None)
     whole = Track(
         track.name, timbre, (Clip(notes),) if notes else recordings, gain_db=track.gain_db, effects=effects, mix=mix,
         instrument=track.instrument, timbre_path=path, attributes=attributes,
@@ -187,6 +184,16 @@ def _arrange(
         for part in split.tracks
     ]  # fmt: skip
     return parts, [Bus(track.name, track.gain_db, effects, mix)], said
+
+
+def _check_track(track: TrackSettings, has_notes: bool, has_recordings: bool, has_path: bool) -> None:
+    """Refuse a track whose parts do not go together."""
+    if track.timbre_for and (has_recordings or has_path):
+        raise TimelineError(
+            f"track {track.name!r} has timbre_for, which is for channels of MIDI files without automation of the timbre"
+        )
+    if has_notes and has_recordings:
+        raise TimelineError(f"track {track.name!r} holds MIDI files and recordings; give each kind a track of its own")
 
 
 def _bus(bus: BusSettings, folder: Path) -> Bus:

@@ -66,6 +66,7 @@ def test_a_folder_of_stems_is_transferred_at_once_and_its_midi_left_alone(voice:
         (["{midi}", "--timbre", "cello"], "is MIDI, not a recording"),
         (["{voice}", "--timbre", "cello", "--timbre-for", "1=flute"], "a recording has none"),
         (["gone.wav", "--timbre", "cello", "-o", "out"], "gone.wav"),
+        (["gone.wav", "--timbre", "cello"], "gone.wav does not exist"),
     ],
 )
 def test_what_cannot_be_transferred_is_said(voice: Path, arguments: list[str], words: str) -> None:
